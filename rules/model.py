@@ -1,0 +1,76 @@
+"""What the netfilter side is told: the router, and one forward per announced transport address.
+
+All values are frozen. Ports are 1-65535, addresses dotted IPv4 text.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+
+class Endpoint(NamedTuple):
+    """A UDP transport address."""
+
+    ip: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.ip}:{self.port}"
+
+
+class Purpose(StrEnum):
+    """What a forwarded port carries."""
+
+    SIGNALLING = "sip"
+    RTP = "rtp"
+    RTCP = "rtcp"
+    UDPTL = "udptl"
+
+    @property
+    def is_media(self) -> bool:
+        """Whether packets of this purpose stay in the kernel."""
+        return self is not Purpose.SIGNALLING
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """One inside transport address reachable at one port of the router's outside address.
+
+    `sources` are the outside addresses that may send to it, from any port; None leaves it open to all, an
+    empty set to nobody yet. `reason` is what the operator reads beside the rule: ``call 3f2a9c01``.
+    """
+
+    inside: Endpoint
+    port: int
+    purpose: Purpose
+    sources: frozenset[str] | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the rules need to know of the router, apart from the forwards.
+
+    `inside` and `outside` are interface names, `networks` the inside prefixes (``10.0.0.0/24``). `address` is
+    the router's own address on the outside interface, None while it has none: no address, no translation.
+    `masquerade` adds the rule that hides the networks. `forwarding_was_off` is kept as a mark in
+    the kernel so that a clean-up without any state can turn IPv4 forwarding off again.
+    """
+
+    inside: tuple[str, ...]
+    outside: str
+    networks: tuple[str, ...]
+    address: str | None
+    sip_ports: tuple[int, ...]
+    media_ports: tuple[int, int]
+    queue: int
+    on_failure: Literal["drop", "pass"]
+    masquerade: bool
+    forwarding_was_off: bool = False
+
+
+class Traffic(NamedTuple):
+    """Packets seen at one media address since its forward was made."""
+
+    inward: int
+    outward: int
