@@ -1,8 +1,9 @@
 """python-iptables, imported where it finds its libraries; everybody else takes `iptc` from here.
 
-Left alone it runs ldconfig to find the directory of iptables' extensions, and fails where ldconfig does.
+Left alone it runs ldconfig to find the directory of iptables' extensions, and the compiler to find its own.
 """
 
+import importlib.util
 import os
 import sysconfig
 from pathlib import Path
@@ -18,12 +19,11 @@ _ROOTS = (
 def library_directories() -> tuple[Path, Path] | None:
     """The directories of libxtables and of iptables' extensions, None where iptables is not installed.
 
-    `IPTABLES_LIBDIR` and `XTABLES_LIBDIR` in the environment win.
+    `XTABLES_LIBDIR` in the environment wins.
     """
     given = os.environ.get("XTABLES_LIBDIR")
     if given:
-        extensions = Path(given)
-        return Path(os.environ.get("IPTABLES_LIBDIR", extensions.parent)), extensions
+        return Path(given).parent, Path(given)
     for root in _ROOTS:
         extensions = root / "xtables"
         if extensions.is_dir():
@@ -33,7 +33,9 @@ def library_directories() -> tuple[Path, Path] | None:
 
 _found = library_directories()
 if _found is not None:
-    os.environ.setdefault("IPTABLES_LIBDIR", str(_found[0]))
+    # the compiled half of python-iptables lies beside its package; looked for elsewhere, gcc and ld are run
+    _beside = Path(getattr(importlib.util.find_spec("iptc"), "origin", None) or "").parent.parent
+    os.environ.setdefault("IPTABLES_LIBDIR", f"{_found[0]}:{_beside}")
     os.environ.setdefault("XTABLES_LIBDIR", str(_found[1]))
 
 import iptc  # noqa: E402  # reads the environment once, when it is imported
