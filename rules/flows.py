@@ -1,0 +1,113 @@
+"""Which conntrack entries speak against the forwards.
+
+A flow keeps the translation of its first packet for life, whatever the rules say by then. So each change
+of a forward is followed by a look at the flows it touches, and the wrong ones are deleted: their next packet
+starts a right one, or meets no rule at all.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from typing import NamedTuple
+
+from rules.forwards import Forwards
+from rules.model import Endpoint, Forward
+
+
+class Flow(NamedTuple):
+    """One UDP conntrack entry: the first packet's addresses, and those the reply is expected with."""
+
+    source: Endpoint
+    target: Endpoint
+    reply_source: Endpoint
+    reply_target: Endpoint
+
+
+@dataclass(slots=True)
+class Search:
+    """What to look for: flows of these inside addresses, flows to these public ones.
+
+    `thorough` also asks for flows that others have been given one of the public addresses for.
+    """
+
+    insides: set[Endpoint] = field(default_factory=set)
+    publics: set[Endpoint] = field(default_factory=set)
+    thorough: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.insides or self.publics)
+
+    def touches(self, flow: Flow) -> bool:
+        """Whether the flow is one of those looked for."""
+        return (
+            flow.source in self.insides
+            or flow.reply_source in self.insides
+            or flow.target in self.publics
+            or flow.reply_target in self.publics
+        )
+
+    def changed(
+        self, old: Forward | None, before: Endpoint | None, new: Forward | None, after: Endpoint | None
+    ) -> None:
+        """Take up what the change of one forward, and of its public address, can have made wrong."""
+        if new is None:
+            if old is not None:
+                self.insides.add(old.inside)
+                self._publish(before)
+        elif old is None:
+            self.insides.add(new.inside)
+            if not new.purpose.is_media:
+                # a media port is refused until it is forwarded, so only signalling can have flows already
+                self._publish(after)
+                self.thorough = True
+        elif before != after:
+            self.insides.add(new.inside)
+            self._publish(before)
+            self._publish(after)
+            self.thorough = True
+        elif new.sources is not None and (old.sources is None or old.sources - new.sources):
+            self._publish(after)
+
+    def _publish(self, address: Endpoint | None) -> None:
+        if address is not None:
+            self.publics.add(address)
+
+
+def public(address: str | None, forward: Forward) -> Endpoint | None:
+    """The forward's transport address on the outside; None while the router has no address there."""
+    return None if address is None else Endpoint(address, forward.port)
+
+
+def wrong(
+    flows: Iterable[Flow], search: Search, forwards: Forwards, address: str | None, networks: Iterable[str]
+) -> tuple[list[Flow], frozenset[Endpoint]]:
+    """Those of `flows` that must go, and the inside addresses with a forward that had one.
+
+    `address` is the router's on the outside, `networks` are those inside.
+    """
+    nets = [IPv4Network(net) for net in networks]
+
+    def is_inside(ip: str) -> bool:
+        return any(IPv4Address(ip) in net for net in nets)
+
+    def is_wrong(flow: Flow) -> bool:
+        if flow.source in forwards or flow.source in search.insides or is_inside(flow.source.ip):
+            if flow.target.ip == address or is_inside(flow.target.ip):
+                return False  # never leaves by the outside
+            mine = forwards.get(flow.source)
+            if mine is not None:
+                return flow.reply_target != public(address, mine)
+            taken = flow.reply_target.ip == address and forwards.at(flow.reply_target.port) is not None
+            return taken or flow.source in search.insides
+        to = forwards.at(flow.target.port) if flow.target.ip == address else None
+        if to is not None:
+            return flow.reply_source != to.inside or not _may_send(flow.source.ip, to)
+        return flow.target in search.publics or flow.reply_source in search.insides
+
+    gone = [flow for flow in flows if is_wrong(flow)]
+    ends = {end for flow in gone for end in (flow.source, flow.reply_source)}
+    return gone, frozenset(ends & forwards.keys())
+
+
+def _may_send(source: str, forward: Forward) -> bool:
+    return not forward.purpose.is_media or forward.sources is None or source in forward.sources

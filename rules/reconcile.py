@@ -1,0 +1,226 @@
+"""Keeps the kernel a function of what is wanted.
+
+Why it is so
+- The state wanted is a setup and a table of forwards. Callers change the table and apply; how the kernel gets
+  there is decided here and nowhere else, so a crash, an error or a stranger's flush is repaired the same way.
+- The everyday road costs by the number of changes, not of calls: the difference between the forwards last
+  reached and those wanted gives the delta at once, and nothing is read back.
+- After an error nobody knows how far the kernel got. Then the knowledge is dropped, and the next apply takes
+  the long road: read everything of ours, compare, commit the difference. `configure` and `repair` always do.
+- Flows are looked at after the rules are in, so whatever starts in between starts right. A look that failed
+  is owed, and made up for by the next apply.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from rules import owner
+from rules.backend import Backend
+from rules.diff import Actual, Delta, Drift, TableDelta, compare
+from rules.errors import KernelError
+from rules.flows import Search, public, wrong
+from rules.forwards import Forwards
+from rules.model import Endpoint, Forward, Setup, Traffic
+from rules.plan import SETS, Parts, parts, plan
+from rules.ruleset import Element, Entry, Rule, Ruleset
+
+_NOTHING = Parts((), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What an apply did. `cut` are the inside addresses that had a flow against their forward.
+
+    A packet that still waits in the queue and rides on such a flow carries the old translation: drop it.
+    """
+
+    cut: frozenset[Endpoint]
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What a clean-up took away, in words, and whether it was we who had turned IPv4 forwarding on."""
+
+    removed: tuple[str, ...]
+    forwarding_was_off: bool
+
+
+class Reconciler:
+    """Owns everything of ours in one network namespace. One task at a time applies."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._busy = asyncio.Lock()
+        self._setup: Setup | None = None
+        self._wanted = Forwards()
+        self._reached = Forwards()
+        self._changed: set[Endpoint] = set()
+        self._owed = Search()
+        self._sure = False
+
+    async def configure(self, setup: Setup) -> Applied:
+        """Take this setup, now; the forwards follow it. May be repeated.
+
+        The first time, what a predecessor left is adopted: its frame is kept where it fits, its forwards go,
+        and its mark that forwarding was off stays.
+        """
+        async with self._busy:
+            before = self._setup
+            if before is not None:
+                setup = _keeping_mark(setup, before.forwarding_was_off)
+                for forward in self._reached.values():
+                    old, new = public(before.address, forward), public(setup.address, forward)
+                    self._owed.changed(forward, old, forward, new)
+            self._setup = setup
+            return await self._resync()
+
+    def want(self, changes: Mapping[Endpoint, Forward | None]) -> None:
+        """Change what is wanted: a forward for each inside address, None to end it. `apply` makes it so.
+
+        ValueError, and nothing changes, when one port would be forwarded to two.
+        """
+        self._wanted.update(changes)
+        self._changed.update(changes)
+
+    async def apply(self) -> Applied:
+        """Bring the kernel to what is wanted, in one commit.
+
+        KernelError leaves the rest to a later apply: what is wanted stays wanted unless taken back.
+        """
+        async with self._busy:
+            if self._setup is None:
+                raise RuntimeError("apply before configure")
+            if not self._sure:
+                return await self._resync()
+            changes = self._take_changes(self._setup, self._changed)
+            await self._commit(self._delta(self._setup, changes))
+            self._reached.update(changes)
+            return await self._cut()
+
+    async def verify(self) -> Drift:
+        """How the kernel differs from what is wanted; changes nothing."""
+        async with self._busy:
+            return compare(self.ruleset(), await self._backend.read())
+
+    async def repair(self) -> Applied:
+        """Make good whatever differs, however it came to differ."""
+        async with self._busy:
+            return await self._resync()
+
+    async def counters(self) -> dict[Endpoint, Traffic]:
+        """Packets at each media address, from all its sources together.
+
+        A source that is taken out takes its count along, so `inward` can fall.
+        """
+        async with self._busy:
+            packets = await self._backend.packets()
+        inward: Counter[Endpoint] = Counter()
+        outward: Counter[Endpoint] = Counter()
+        for element, count in packets.items():
+            (outward if element.set == owner.SET_OUT else inward)[element.inside] += count
+        return {
+            inside: Traffic(inward[inside], outward[inside])
+            for inside, forward in self._reached.items()
+            if forward.purpose.is_media
+        }
+
+    def ruleset(self) -> Ruleset:
+        """The rules as wanted, each with its reason; none before `configure` and after `clean`."""
+        return Ruleset() if self._setup is None else plan(self._setup, self._wanted.values())
+
+    async def clean(self) -> Cleaned:
+        """Take away everything of ours, by marks alone: needs no setup and may be repeated."""
+        async with self._busy:
+            actual = await self._backend.read()
+            drift = compare(Ruleset(), actual)
+            self._owed = Search({element.inside for element in actual.entries})
+            self._setup = None
+            self._wanted.clear()
+            self._reached.clear()
+            self._changed.clear()
+            await self._commit(drift.delta)
+            await self._cut()
+            return Cleaned(drift.surplus, _is_marked(actual))
+
+    async def close(self) -> None:
+        """Let go of the kernel and leave the rules in it."""
+        await self._backend.close()
+
+    async def _resync(self) -> Applied:
+        """The long road: from what the kernel really holds."""
+        if self._setup is None:
+            raise RuntimeError("repair before configure")
+        actual = await self._backend.read()
+        self._setup = _keeping_mark(self._setup, _is_marked(actual))
+        changes = self._take_changes(self._setup, {*self._reached, *self._wanted})
+        stale = {element.inside for element in actual.entries} - self._wanted.keys()
+        self._owed.insides.update(stale)
+        if any(spec not in SETS for spec in actual.sets):  # of another version, and not to be changed in use
+            await self._commit(compare(Ruleset(), actual).delta)
+            actual = await self._backend.read()
+        await self._commit(compare(self.ruleset(), actual).delta)
+        self._reached.update(changes)
+        self._sure = True
+        return await self._cut()
+
+    def _take_changes(self, setup: Setup, insides: Iterable[Endpoint]) -> dict[Endpoint, Forward | None]:
+        changes: dict[Endpoint, Forward | None] = {}
+        for inside in insides:
+            old, new = self._reached.get(inside), self._wanted.get(inside)
+            if old == new:
+                continue
+            changes[inside] = new
+            before = public(setup.address, old) if old else None
+            after = public(setup.address, new) if new else None
+            self._owed.changed(old, before, new, after)
+        self._changed.clear()
+        return changes
+
+    def _delta(self, setup: Setup, changes: Mapping[Endpoint, Forward | None]) -> Delta:
+        add: list[Entry] = []
+        drop: list[Element] = []
+        append: list[Rule] = []
+        remove: list[Rule] = []
+        for inside, new in changes.items():
+            old = self._reached.get(inside)
+            before = parts(setup, old) if old else _NOTHING
+            after = parts(setup, new) if new else _NOTHING
+            add += [entry for entry in after.entries if entry not in before.entries]
+            kept = {entry.element for entry in after.entries}
+            drop += [entry.element for entry in before.entries if entry.element not in kept]
+            append += [rule for rule in after.rules if rule not in before.rules]
+            remove += [rule for rule in before.rules if rule not in after.rules]
+        nat = TableDelta("nat", append=tuple(append), remove=tuple(remove))
+        return Delta(add=tuple(add), tables=(nat,) if nat else (), drop=tuple(drop))
+
+    async def _commit(self, delta: Delta) -> None:
+        if not delta:
+            return
+        sure, self._sure = self._sure, False
+        await self._backend.commit(delta)
+        self._sure = sure
+
+    async def _cut(self) -> Applied:
+        if not self._owed:
+            return Applied(frozenset())
+        search, self._owed = self._owed, Search()
+        address = self._setup.address if self._setup else None
+        networks = self._setup.networks if self._setup else ()
+        try:
+            gone, cut = wrong(await self._backend.flows(search), search, self._reached, address, networks)
+            if gone:
+                await self._backend.cut(gone)
+        except KernelError:
+            self._owed = search
+            raise
+        return Applied(cut)
+
+
+def _is_marked(actual: Actual) -> bool:
+    return any(owner.FORWARDING_WAS_OFF in owner.reason(mark) for mark in actual.marks())
+
+
+def _keeping_mark(setup: Setup, marked: bool) -> Setup:
+    return replace(setup, forwarding_was_off=setup.forwarding_was_off or marked)
