@@ -1,12 +1,17 @@
 """Network namespaces as throw-away hosts."""
 
+import array
 import contextlib
 import ctypes
+import fcntl
 import itertools
 import multiprocessing
 import os
 import shutil
+import socket
+import struct
 import subprocess
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -17,6 +22,8 @@ T = TypeVar("T")
 
 _numbers = itertools.count(1)
 _CLONE_NEWNET = 0x40000000
+_SIOCETHTOOL = 0x8946
+_ETHTOOL_STXCSUM = 0x17
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -70,6 +77,27 @@ class Namespace:
             raise AssertionError(f"in namespace {self.name}:\n{result}")
         return result  # type: ignore[no-any-return]  # what crosses a pipe has no type
 
+    def open_socket(
+        self, family: int = socket.AF_INET, kind: int = socket.SOCK_DGRAM, proto: int = 0
+    ) -> socket.socket:
+        """A socket that lives on this host although this process does not; the caller closes it."""
+        made: list[socket.socket | OSError] = []
+
+        def make() -> None:
+            try:
+                enter(self.name)
+                made.append(socket.socket(family, kind, proto))
+            except OSError as error:
+                made.append(error)
+
+        # a thread of its own, because a namespace belongs to a thread and this one must keep its own
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        if isinstance(made[0], OSError):
+            raise made[0]
+        return made[0]
+
     def delete(self) -> None:
         """Take the host away; links into it go with it."""
         run(["ip", "netns", "del", self.name], check=False)
@@ -83,11 +111,16 @@ def enter(name: str) -> None:
 
 
 def link(first: Namespace, first_name: str, second: Namespace, second_name: str) -> None:
-    """Join two hosts by a veth pair whose ends carry the given interface names, both up."""
+    """Join two hosts by a veth pair whose ends carry the given interface names, both up.
+
+    The ends compute checksums as real cards do; by default a veth leaves them open, and a program that
+    gets them wrong would not be noticed.
+    """
     run(["ip", "link", "add", first_name, "netns", first.name, "type", "veth",
          "peer", "name", second_name, "netns", second.name])  # fmt: skip
-    first.run("ip", "link", "set", first_name, "up")
-    second.run("ip", "link", "set", second_name, "up")
+    for host, name in ((first, first_name), (second, second_name)):
+        _compute_checksums(host, name)
+        host.run("ip", "link", "set", name, "up")
 
 
 @contextlib.contextmanager
@@ -109,6 +142,13 @@ def run(argv: Sequence[str], *, stdin: str | None = None, check: bool = True) ->
     if check and done.returncode != 0:
         raise AssertionError(f"{' '.join(argv)} exited {done.returncode}: {done.stderr.strip()}")
     return done.stdout
+
+
+def _compute_checksums(host: Namespace, interface: str) -> None:
+    command = array.array("I", [_ETHTOOL_STXCSUM, 0])
+    request = struct.pack("16sP16x", interface.encode(), command.buffer_info()[0])
+    with host.open_socket() as handle:
+        fcntl.ioctl(handle, _SIOCETHTOOL, request)
 
 
 def _child(name: str, pipe: Connection, function: Callable[..., T], args: tuple[object, ...]) -> None:

@@ -1,0 +1,42 @@
+"""The lab as fixtures; its logs stay in pytest's temporary directory."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab import lab as labs
+
+_PROGRAMS = {
+    "kamailio": "kamailio",
+    "baresip": "baresip-core",
+    "sipp": "sip-tester",
+    "nft": "nftables",
+    "iptables-legacy": "iptables",
+    "ipset": "ipset",
+    "conntrack": "conntrack",
+}
+
+LabMaker = Callable[..., labs.Lab]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs() -> None:
+    missing = [package for program, package in _PROGRAMS.items() if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"needs the Debian packages {' '.join(missing)}: run 'sudo make setup-lab'")
+
+
+@pytest.fixture
+def make_lab(tmp_path: Path) -> Iterator[LabMaker]:
+    """`make_lab(phones=2, far=1)`; taken down when the test ends."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **hosts: stack.enter_context(labs.lab(**hosts, directory=tmp_path))
+
+
+@pytest.fixture
+def lab(make_lab: LabMaker) -> labs.Lab:
+    """One phone on each side."""
+    return make_lab()

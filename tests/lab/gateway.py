@@ -1,0 +1,131 @@
+"""The gateway under test, run as an operator runs it, and what it leaves in the router's kernel."""
+
+import json
+import re
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.support.netns import Namespace
+from tests.support.process import Process
+
+COMMAND = (sys.executable, "-m", "gateway")
+_ROOT = Path(__file__).parents[2]
+
+
+class RouterState(NamedTuple):
+    """What a gateway must leave as it found it."""
+
+    rules: tuple[str, ...]
+    sets: str
+    nftables: str
+    forwarding: str
+
+
+class Gateway:
+    """`sipmasq run` on a router with the interfaces lan0 and wan0, once it says that it is ready.
+
+    `settings` are further lines of its configuration: ``{"media.source": "any"}``.
+    """
+
+    def __init__(
+        self,
+        router: Namespace,
+        directory: Path,
+        settings: Mapping[str, object] | None = None,
+        name: str = "gateway",
+    ) -> None:
+        self._router = router
+        self._config = directory / f"{name}.toml"
+        self._settings: dict[str, object] = {"control.socket": str(directory / f"{name}.sock")}
+        self.configure(settings or {})
+        notify = directory / f"{name}.notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+            ready.bind(str(notify))
+            self.process = Process(
+                router, name,
+                *COMMAND, "run", "--inside", "lan0", "--outside", "wan0", "--config", str(self._config),
+                directory=directory, env={"NOTIFY_SOCKET": str(notify), "PYTHONPATH": str(_ROOT)},
+            )  # fmt: skip
+            try:
+                self._wait_ready(ready)
+            except BaseException:
+                self.process.kill()
+                raise
+            finally:
+                notify.unlink()
+
+    @property
+    def log(self) -> list[str]:
+        """What it has logged so far."""
+        return list(self.process.lines)
+
+    def configure(self, settings: Mapping[str, object]) -> None:
+        """Write these settings, beside the earlier ones, into the configuration file."""
+        self._settings |= settings
+        # a JSON string, number, boolean or list reads the same in TOML
+        self._config.write_text(
+            "".join(f"{key} = {json.dumps(value)}\n" for key, value in self._settings.items())
+        )
+
+    def reload(self) -> None:
+        """Have it read its configuration again."""
+        self.process.signal(signal.SIGHUP)
+
+    def stop(self, timeout: float = 10) -> int:
+        """End it as a service manager would; its exit code."""
+        return self.process.stop(timeout)
+
+    def kill(self) -> None:
+        """End it without a chance to clean up."""
+        self.process.kill()
+
+    def cli(self, *arguments: str) -> Any:
+        """What a command answers, parsed where `--json` was asked for."""
+        output = self._router.run(
+            "env", f"PYTHONPATH={_ROOT}", *COMMAND, *arguments, "--config", str(self._config)
+        )
+        return json.loads(output) if "--json" in arguments else output
+
+    def _wait_ready(self, ready: socket.socket) -> None:
+        ready.settimeout(0.2)
+        for _ in range(100):
+            try:
+                if b"READY=1" in ready.recv(4096).splitlines():
+                    return
+            except TimeoutError:
+                if not self.process.running:
+                    break
+        last = "\n".join(self.log[-25:]) or "(nothing)"
+        raise AssertionError(f"the gateway did not get ready; it said last:\n{last}")
+
+
+def router_state(router: Namespace) -> RouterState:
+    """What a router's kernel holds of rules, sets and forwarding; empty tables and counters left out."""
+    return RouterState(
+        rules=tuple(_rules(router.run("iptables-legacy-save"))),
+        sets=router.run("ipset", "save"),
+        nftables=router.run("nft", "--stateless", "list", "ruleset"),
+        forwarding=router.run("sysctl", "-n", "net.ipv4.ip_forward").strip(),
+    )
+
+
+def conntrack(router: Namespace, *filters: str) -> list[str]:
+    """The router's flows as conntrack prints them: `conntrack(router, "-p", "udp", "--dport", "20000")`."""
+    return router.run("conntrack", "-L", *filters).splitlines()
+
+
+def _rules(saved: str) -> list[str]:
+    rules = []
+    table = ""
+    for line in saved.splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith("-A"):
+            rules.append(f"{table} {line}")
+        elif re.match(r":\S+ (?!ACCEPT)", line):
+            rules.append(f"{table} {line.partition(' [')[0]}")
+    return rules
