@@ -51,22 +51,31 @@ class Interface:
     name: str
     exists: bool
     up: bool
+    addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Topology:
     """Inside and outside as they are now.
 
-    `address` is the router's own address on the outside interface, None while it has none; `addresses` are
-    all of them. `networks` are the inside prefixes, none inside another; `own` the router's inside addresses.
+    `address` is the router's own address on the outside interface, the one to be reached at; None while it
+    has none. `networks` are the inside prefixes, none of them within another.
     """
 
     inside: tuple[Interface, ...]
     outside: Interface
     address: str | None
-    addresses: tuple[str, ...]
     networks: tuple[str, ...]
-    own: tuple[str, ...]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses of the outside interface."""
+        return self.outside.addresses
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The router's inside addresses."""
+        return tuple(address for interface in self.inside for address in interface.addresses)
 
 
 def derive(
@@ -81,18 +90,19 @@ def derive(
     within = {by_name[name].index for name in inside if name in by_name}
     beyond = by_name[outside].index if outside in by_name else 0
     return Topology(
-        inside=tuple(_interface(name, by_name) for name in inside),
-        outside=_interface(outside, by_name),
+        inside=tuple(_interface(name, by_name, addresses) for name in inside),
+        outside=_interface(outside, by_name, addresses),
         address=_outside_address(beyond, addresses, routes),
-        addresses=tuple(str(address.ip) for address in addresses if address.link == beyond),
         networks=_networks(within, addresses, routes),
-        own=tuple(str(address.ip) for address in addresses if address.link in within),
     )
 
 
-def _interface(name: str, by_name: dict[str, Link]) -> Interface:
+def _interface(name: str, by_name: dict[str, Link], addresses: Sequence[Address]) -> Interface:
     link = by_name.get(name)
-    return Interface(name, exists=link is not None, up=link is not None and link.up)
+    if link is None:
+        return Interface(name, exists=False, up=False, addresses=())
+    own = tuple(str(address.ip) for address in addresses if address.link == link.index)
+    return Interface(name, exists=True, up=link.up, addresses=own)
 
 
 def _outside_address(link: int, addresses: Sequence[Address], routes: Sequence[Route]) -> str | None:

@@ -1,0 +1,74 @@
+"""Facts about this machine that decide whether calls will work, each with what to do.
+
+Everything here looks and nothing changes. The functions are synchronous; those that read iptables-legacy
+belong in the one thread that uses python-iptables.
+"""
+
+from collections.abc import Sequence
+
+from rules.errors import KernelError, NotPermittedError
+from rules.kernel.survey.barriers import find_barriers
+from rules.kernel.survey.features import kernel_findings, library_findings
+from rules.kernel.survey.finding import Finding, Severity
+from rules.kernel.survey.foreign import ForeignTable
+from rules.kernel.survey.helper import find_sip_helper
+from rules.kernel.survey.legacy import read_legacy
+from rules.kernel.survey.machine import (
+    forwarding_findings,
+    interface_findings,
+    port_findings,
+    queue_findings,
+    rights_findings,
+)
+from rules.kernel.survey.masquerade import find_masquerade
+from rules.kernel.survey.nftables import read_nftables
+from rules.kernel.topology import Topology
+
+__all__ = ["Finding", "Severity", "masquerade_present", "survey"]
+
+
+def survey(
+    topology: Topology, *, sip_ports: Sequence[int], media_ports: tuple[int, int], queue: int
+) -> list[Finding]:
+    """Everything worth knowing before the gateway runs on this machine."""
+    ports = [("sip.ports", (port, port)) for port in sip_ports] + [("media.ports", media_ports)]
+    return [
+        *rights_findings(),
+        *kernel_findings(),
+        *library_findings(),
+        *interface_findings(topology),
+        *forwarding_findings(),
+        *_firewall_findings(topology, [span for _key, span in ports]),
+        *port_findings(ports),
+        *queue_findings(queue),
+    ]
+
+
+def masquerade_present(outside: str, networks: Sequence[str], inside: Sequence[str] = ("",)) -> str | None:
+    """Where somebody else's rule already hides everything from `networks` that leaves by `outside`.
+
+    Rules that ask for the interface where packets came in count if `inside` names them all. None if there is
+    no such rule; KernelError or NotPermittedError if the rules cannot be read.
+    """
+    return find_masquerade(_foreign_tables(), outside, networks, inside)
+
+
+def _firewall_findings(topology: Topology, ports: Sequence[tuple[int, int]]) -> list[Finding]:
+    inside = [interface.name for interface in topology.inside]
+    outside = topology.outside.name
+    try:
+        tables = _foreign_tables()
+    except NotPermittedError as error:
+        return [Finding(Severity.ERROR, "firewall", str(error), "run as root")]
+    except KernelError as error:
+        return [Finding(Severity.WARNING, "firewall", str(error), "look at it by hand")]
+    barriers = find_barriers(tables, inside, outside, ports)
+    if not barriers:
+        barriers = [Finding(Severity.OK, "firewall", "no rule or policy known to drop calls")]
+    where = find_masquerade(tables, outside, topology.networks, inside)
+    what = where or "no rule of others hides the inside networks: outside.masquerade = true adds one"
+    return [*find_sip_helper(tables), *barriers, Finding(Severity.OK, "masquerade", what)]
+
+
+def _foreign_tables() -> tuple[ForeignTable, ...]:
+    return (*read_legacy(), *read_nftables())
