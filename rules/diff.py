@@ -98,14 +98,10 @@ def compare(wanted: Ruleset, actual: Actual) -> Drift:
     missing += [f"entry {entry.element.set} {text.element(entry.element)}" for entry in add]
     surplus += [f"entry {item.set} {text.element(item)}" for item in sorted(set(actual.entries) - elements)]
     surplus += [f"set {name}" for name in destroy]
-    return Drift(
-        tuple(missing), tuple(surplus), Delta(create, add, tuple(filter(None, tables)), drop, destroy)
-    )
+    return Drift(tuple(missing), tuple(surplus), Delta(create, add, tuple(filter(None, tables)), drop, destroy))
 
 
-def _table(
-    table: TableName, wanted: Ruleset, actual: Actual, missing: list[str], surplus: list[str]
-) -> TableDelta:
+def _table(table: TableName, wanted: Ruleset, actual: Actual, missing: list[str], surplus: list[str]) -> TableDelta:
     chains = [chain for chain in wanted.chains if chain.table == table]
     replace = []
     for chain in chains:
@@ -126,9 +122,7 @@ def _table(
     return TableDelta(table, replace=tuple(replace), jump=jumps, unjump=unjump, delete=tuple(delete))
 
 
-def _jumps(
-    table: TableName, wanted: Ruleset, actual: Actual
-) -> tuple[tuple[Jump, ...], tuple[tuple[str, str], ...]]:
+def _jumps(table: TableName, wanted: Ruleset, actual: Actual) -> tuple[tuple[Jump, ...], tuple[tuple[str, str], ...]]:
     """Where a jump stands is not compared: others may put their rules before it, on purpose."""
     spare = Counter(
         (place.chain, mark) for place, marks in actual.jumps.items() if place.table == table for mark in marks
@@ -145,9 +139,7 @@ def _jumps(
     return tuple(made), tuple(spare.elements())
 
 
-def _tell(
-    what: str, marks: Iterable[str], found: Iterable[str], missing: list[str], surplus: list[str]
-) -> None:
+def _tell(what: str, marks: Iterable[str], found: Iterable[str], missing: list[str], surplus: list[str]) -> None:
     wanted, held = Counter(marks), Counter(found)
     lacking, extra = wanted - held, held - wanted
     missing += [f"{what}: {mark}" for mark in lacking.elements()]

@@ -1,8 +1,8 @@
 """What is ours in a kernel shared with others: names and marks, nothing else decides it.
 
 A mark is the comment of a rule: ``sipmasq call 3f2a9c01 #1b2c3d4e``. The words are for the operator, the
-number is a fingerprint of the rule's own text: rules do not come back from the kernel as they were written, so
-marks are all that is ever read back and compared.
+number is a fingerprint of the rule's own text. Rules do not come back from the kernel as they were written,
+so marks are all that is ever read back and compared.
 """
 
 import hashlib

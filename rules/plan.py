@@ -9,7 +9,7 @@ Why it is so
   address there and both interfaces are known. The filter table comes after, so a message is let through by
   entries that were made while it waited in the queue.
 - An announced media port is always either forwarded or refused. Media that overtakes its own rule would
-  otherwise be taken for the router's: answered by ICMP, and pinned to the router for as long as it keeps coming.
+  otherwise be taken for the router's: answered by ICMP, and pinned to the router while it keeps coming.
 - Own chains hold everything; built-in chains get one jump to each of them, at the head. Only the masquerade
   comes last: what the operator exempts from it (a tunnel, say) is exempted by rules that come first.
 """
@@ -103,8 +103,7 @@ def _entries(forward: Forward) -> tuple[Entry, ...]:
         entries.append(Entry(Element(owner.SET_ANY, forward.inside), comment))
     else:
         entries += [
-            Entry(Element(owner.SET_IN, forward.inside, source), comment)
-            for source in sorted(forward.sources)
+            Entry(Element(owner.SET_IN, forward.inside, source), comment) for source in sorted(forward.sources)
         ]
     return tuple(entries)
 

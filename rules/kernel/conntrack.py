@@ -1,0 +1,107 @@
+"""The UDP connections the kernel tracks, over netlink; in the one thread that owns the kernel.
+
+The kernel finds an entry at once only by all its addresses, and the far ones are not known. So it is asked to walk
+its whole table (5 ms for 262144 buckets) and to hand out what matches. Up to a few walks it is asked for
+one address each; beyond that, one walk that hands out all of UDP is the cheaper one.
+"""
+
+import errno
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+
+from pyroute2.netlink.nfnetlink import NFNL_SUBSYS_CTNETLINK
+from pyroute2.netlink.nfnetlink.nfctsocket import (
+    IPCTNL_MSG_CT_DELETE,
+    IPCTNL_MSG_CT_GET,
+    NFCTAttrTuple,
+    nfct_msg,
+)
+
+from rules.errors import KernelError
+from rules.flows import Flow, Search
+from rules.kernel.netlink import BODY, NESTED, NET_ORDER, Netlink, attribute, refusal
+from rules.model import Endpoint
+
+_WALKS = 2  # by address; more cost more than reading every UDP entry of a busy router
+
+# <linux/netfilter/nfnetlink_conntrack.h>: a tuple as the kernel writes it, from its own header on
+_TUPLE = struct.Struct("=12x4s4x4s8xB7x2s6x2s")  # source, target, protocol, source port, target port
+_LENGTH = struct.Struct("=H")
+_TUPLE_ORIG, _TUPLE_IP, _TUPLE_PROTO = 1, 1, 2
+_UDP = attribute(1, bytes([socket.IPPROTO_UDP]))
+
+
+class Conntrack:
+    """Finds and deletes UDP entries."""
+
+    def __init__(self) -> None:
+        self._netlink = Netlink(NFNL_SUBSYS_CTNETLINK)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._netlink.close()
+
+    def flows(self, search: Search) -> list[Flow]:
+        """The entries that the search touches."""
+        filters = [NFCTAttrTuple(proto=socket.IPPROTO_UDP, saddr=ip) for ip in {i.ip for i in search.insides}]
+        filters += [NFCTAttrTuple(proto=socket.IPPROTO_UDP, daddr=ip) for ip in {p.ip for p in search.publics}]
+        if search.thorough or len(filters) > _WALKS:
+            filters = [NFCTAttrTuple(proto=socket.IPPROTO_UDP)]
+        insides = {_pack(each) for each in search.insides}
+        publics = {_pack(each) for each in search.publics}
+        return [flow for each in filters for flow in self._dump(each, insides, publics)]
+
+    def cut(self, flows: Iterable[Flow]) -> None:
+        """Delete entries; one that has ended is no error."""
+        requests = [(IPCTNL_MSG_CT_DELETE, 0, _original(flow)) for flow in flows]
+        try:
+            codes = self._netlink.tell(requests)
+        except OSError as error:
+            raise KernelError(f"deleting conntrack entries: {error}") from error
+        for code in codes:
+            if code not in (0, errno.ENOENT):
+                raise refusal("deleting conntrack entries", code)
+
+    def _dump(self, wanted: NFCTAttrTuple, insides: set[bytes], publics: set[bytes]) -> Iterator[Flow]:
+        wanted.attrs()  # computes its flags
+        request = nfct_msg.create_from(
+            tuple_orig=wanted, cta_filter={"attrs": [["CTA_FILTER_ORIG_FLAGS", wanted.flags]]}
+        )
+        request.encode()
+        try:
+            for data, start, _end in self._netlink.dump(IPCTNL_MSG_CT_GET, bytes(request.data[BODY:])):
+                source, target, protocol, sport, dport = _TUPLE.unpack_from(data, start)
+                if protocol != socket.IPPROTO_UDP:
+                    continue
+                reply = start + (_LENGTH.unpack_from(data, start)[0] + 3 & ~3)
+                ends = (source + sport, target + dport, *_reply(data, reply))
+                if (
+                    ends[0] in insides or ends[2] in insides or ends[1] in publics or ends[3] in publics
+                ):  # few are, and only those are worth an object
+                    yield Flow(*map(_unpack, ends))
+        except OSError as error:
+            raise refusal("reading conntrack entries", error.errno or 0, str(error)) from error
+
+
+def _reply(data: bytes, start: int) -> tuple[bytes, bytes]:
+    source, target, _protocol, sport, dport = _TUPLE.unpack_from(data, start)
+    return source + sport, target + dport
+
+
+def _pack(end: Endpoint) -> bytes:
+    return socket.inet_aton(end.ip) + end.port.to_bytes(2, "big")
+
+
+def _unpack(end: bytes) -> Endpoint:
+    return Endpoint(socket.inet_ntoa(end[:4]), int.from_bytes(end[4:], "big"))
+
+
+def _original(flow: Flow) -> bytes:
+    source, target = _pack(flow.source), _pack(flow.target)
+    addresses = attribute(1, source[:4]) + attribute(2, target[:4])
+    ports = _UDP + attribute(2 | NET_ORDER, source[4:]) + attribute(3 | NET_ORDER, target[4:])
+    return attribute(
+        _TUPLE_ORIG | NESTED,
+        attribute(_TUPLE_IP | NESTED, addresses) + attribute(_TUPLE_PROTO | NESTED, ports),
+    )

@@ -1,0 +1,73 @@
+"""Tables, sets and connections of this network namespace, owned by one thread behind an asynchronous face.
+
+libiptc is not thread-safe and its calls take milliseconds; in a thread of their own they hold up no packet.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from rules.diff import Actual, Delta
+from rules.flows import Flow, Search
+from rules.kernel.conntrack import Conntrack
+from rules.kernel.ipsets import Sets
+from rules.kernel.iptables import Tables
+from rules.ruleset import Element
+
+T = TypeVar("T")
+
+
+class Netfilter:
+    """The real Backend. The namespace is that of the thread that makes it."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="netfilter")
+        self._tables = Tables()
+        self._sets = Sets()
+        self._conntrack = Conntrack()
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Run something else that uses python-iptables in the one thread that may."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    async def read(self) -> Actual:
+        """See Backend."""
+        return await self.call(self._read)
+
+    async def commit(self, delta: Delta) -> None:
+        """See Backend."""
+        await self.call(lambda: self._commit(delta))
+
+    async def packets(self) -> Mapping[Element, int]:
+        """See Backend."""
+        return await self.call(self._sets.packets)
+
+    async def flows(self, search: Search) -> Iterable[Flow]:
+        """See Backend."""
+        return await self.call(lambda: self._conntrack.flows(search))
+
+    async def cut(self, flows: Iterable[Flow]) -> None:
+        """See Backend."""
+        await self.call(lambda: self._conntrack.cut(flows))
+
+    async def close(self) -> None:
+        """See Backend."""
+        await asyncio.to_thread(self._thread.shutdown)
+        self._sets.close()
+        self._conntrack.close()
+
+    def _read(self) -> Actual:
+        chains, jumps = self._tables.read()
+        sets, entries = self._sets.read()
+        return Actual(chains, jumps, sets, entries)
+
+    def _commit(self, delta: Delta) -> None:
+        for spec in delta.create:
+            self._sets.create(spec)
+        self._sets.add(delta.add)
+        for change in delta.tables:
+            self._tables.commit(change)
+        self._sets.drop(delta.drop)
+        for name in delta.destroy:
+            self._sets.destroy(name)
