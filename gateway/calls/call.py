@@ -1,0 +1,237 @@
+"""One call as one phone has it: its INVITE transactions, its dialogs, and through them the media in use.
+
+A call that passes the router twice, between two inside phones, is two of these with one Call-ID.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import blake2s
+from typing import NamedTuple
+
+from gateway.calls.bindings import Holder, HolderKind, MediaAddress
+from gateway.calls.dialog import Dialog, DialogId, DialogState, Event, Invite, InviteState, Side
+from gateway.calls.media import Described, FarHost, Media
+from gateway.sip.message import Message
+from rules.model import Endpoint
+
+
+class CallId(NamedTuple):
+    """A call's name: its Call-ID and the address of the inside phone."""
+
+    call_id: bytes
+    phone: str
+
+
+@dataclass(slots=True)
+class Call:
+    """The state of one call. `heard` is when media was last seen or the call was answered."""
+
+    id: CallId
+    phone: Endpoint
+    caller: Side
+    peer: str
+    since: float
+    heard: float = 0.0
+    packets: int = 0
+    invites: dict[tuple[Side, int], Invite] = field(default_factory=dict)
+    dialogs: dict[DialogId, Dialog] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The short name that rules and logs carry."""
+        return blake2s(self.id.call_id, digest_size=4).hexdigest()
+
+    @property
+    def holder(self) -> Holder:
+        """What keeps its bindings."""
+        return Holder(HolderKind.CALL, f"{self.label} {self.id.phone}")
+
+    @property
+    def state(self) -> str:
+        """The one word for people: how far the furthest dialog or transaction has come."""
+        for state in (DialogState.CONFIRMED, DialogState.ENDING, DialogState.EARLY):
+            if any(dialog.state is state for dialog in self.dialogs.values()):
+                return str(state)
+        return str(next((invite.state for invite in self.invites.values()), InviteState.OVER))
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has been answered and not yet ended."""
+        return any(dialog.state is DialogState.CONFIRMED for dialog in self.dialogs.values())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can come of it any more."""
+        return not self.dialogs and not any(invite.is_pending for invite in self.invites.values())
+
+    @property
+    def is_on_hold(self) -> bool:
+        """Whether some party asked for silence."""
+        return any(dialog.holding for dialog in self.dialogs.values())
+
+    @property
+    def deadline(self) -> float:
+        """When the next transaction or dialog runs out of patience."""
+        timers: Iterator[Invite | Dialog] = iter((*self.invites.values(), *self.dialogs.values()))
+        return min((timer.deadline for timer in timers), default=float("inf"))
+
+    @property
+    def local(self) -> frozenset[MediaAddress]:
+        """Every address where the phone may receive just now."""
+        return frozenset(media for media in self._media() if isinstance(media, MediaAddress))
+
+    @property
+    def remote(self) -> frozenset[str] | None:
+        """Every host that may send to it just now; None when one of them cannot be known."""
+        hosts = {media.host for media in self._media() if isinstance(media, FarHost)}
+        known = frozenset(host for host in hosts if host is not None)
+        return known if len(known) == len(hosts) else None
+
+    def take(self, message: Message, sender: Side, described: Described | None, now: float) -> None:
+        """Follow one message; a repeated or stray one changes nothing."""
+        name = DialogId.of(message, sender)
+        if message.is_request:
+            self._request(message, sender, name, described, now)
+        elif message.method == b"INVITE":
+            self._invite_response(message, sender, name, described, now)
+        elif message.status >= 200:
+            self._final_response(message, sender, name, described, now)
+        self._drop_what_is_over()
+
+    def withdraw(self, message: Message, sender: Side) -> None:
+        """Take a request back that is answered here and never reaches the other side."""
+        invite = self.invites.pop((sender, message.cseq), None)
+        dialog = self.dialogs.get(DialogId.of(message, sender))
+        if dialog is not None:
+            dialog.withdraw(sender, message.cseq)
+        elif invite is not None:
+            self._drop_early(invite)
+
+    def time_out(self, now: float) -> None:
+        """Let every transaction and dialog go whose deadline has passed."""
+        for invite in list(self.invites.values()):
+            if invite.deadline <= now and invite.happens(Event.TIMEOUT, now):
+                self._invite_failed(invite)
+        for dialog in self.dialogs.values():
+            if dialog.deadline <= now:
+                dialog.happens(Event.TIMEOUT, now)
+        self._drop_what_is_over()
+
+    def hang_up(self) -> None:
+        """End it here and now, whatever the parties think."""
+        self.invites.clear()
+        self.dialogs.clear()
+
+    def _request(
+        self, message: Message, sender: Side, name: DialogId, described: Described | None, now: float
+    ) -> None:
+        dialog = self.dialogs.get(name)
+        if message.method == b"INVITE":
+            self._invite(message, sender, dialog, described, now)
+        elif message.method == b"CANCEL":
+            invite = self.invites.get((sender, message.cseq))
+            if invite is not None:
+                invite.happens(Event.CANCEL, now)
+        elif dialog is None:
+            return
+        elif message.method == b"BYE":
+            dialog.happens(Event.BYE, now)
+        elif described is not None and message.method == b"ACK":
+            dialog.announce(sender, described)
+        elif described is not None and message.method in (b"UPDATE", b"PRACK"):
+            dialog.propose(sender, message.cseq, described)
+
+    def _invite(
+        self, message: Message, sender: Side, dialog: Dialog | None, described: Described | None, now: float
+    ) -> None:
+        key = (sender, message.cseq)
+        if key in self.invites:
+            return
+        for old in list(self.invites):
+            if self.invites[old].state is InviteState.CHALLENGED:
+                del self.invites[old]
+        invite = self.invites[key] = Invite.begin(sender, message.cseq, now)
+        if dialog is not None:
+            invite.dialog = dialog.id
+            if described is not None:
+                dialog.propose(sender, message.cseq, described)
+        elif described is not None:
+            invite.offer = described.media
+
+    def _invite_response(
+        self, message: Message, sender: Side, name: DialogId, described: Described | None, now: float
+    ) -> None:
+        invite = self.invites.get((sender.other, message.cseq))
+        dialog = self.dialogs.get(name)
+        if invite is None:
+            if dialog is not None and described is not None and 200 <= message.status < 300:
+                dialog.announce(sender, described)
+            return
+        if message.status >= 300:
+            if invite.happens(_failure(message.status), now):
+                self._invite_failed(invite)
+            return
+        succeeds = message.status >= 200
+        was_pending = invite.is_pending
+        invite.happens(Event.SUCCESS if succeeds else Event.PROVISIONAL, now)
+        if message.status == 100 or not (name.inside and name.outside) or not (succeeds or was_pending):
+            return
+        if dialog is None:
+            dialog = self.dialogs[name] = Dialog.of(name, invite)
+        if succeeds:
+            if dialog.happens(Event.SUCCESS, now):
+                self.heard = now
+            dialog.agree(sender.other, message.cseq)
+        if described is not None:
+            dialog.announce(sender, described)
+        if succeeds:
+            self._drop_early(invite)
+
+    def _final_response(
+        self, message: Message, sender: Side, name: DialogId, described: Described | None, now: float
+    ) -> None:
+        dialog = self.dialogs.get(name)
+        if dialog is None:
+            return
+        if message.method == b"BYE":
+            challenged = _failure(message.status) is Event.CHALLENGE
+            dialog.happens(Event.CHALLENGE if challenged else Event.GONE, now)
+        elif message.method in (b"UPDATE", b"PRACK"):
+            if message.status >= 300:
+                dialog.withdraw(sender.other, message.cseq)
+                return
+            dialog.agree(sender.other, message.cseq)
+            if described is not None:
+                dialog.announce(sender, described)
+
+    def _invite_failed(self, invite: Invite) -> None:
+        """A first INVITE takes its early dialogs along; a later one leaves its dialog as it was before it."""
+        dialog = None if invite.dialog is None else self.dialogs.get(invite.dialog)
+        if dialog is not None:
+            dialog.withdraw(invite.caller, invite.cseq)
+        else:
+            self._drop_early(invite)
+
+    def _drop_early(self, invite: Invite) -> None:
+        """The other branches of a fork; one that answers after all makes its dialog anew (section 13.2.2.4)."""
+        for name, dialog in list(self.dialogs.items()):
+            if dialog.state is DialogState.EARLY and dialog.invite == invite.id:
+                del self.dialogs[name]
+
+    def _media(self) -> frozenset[Media]:
+        return frozenset[Media]().union(
+            *(description.everything for dialog in self.dialogs.values() for description in dialog.media.values()),
+            *(invite.offer for invite in self.invites.values() if invite.is_pending),
+        )
+
+    def _drop_what_is_over(self) -> None:
+        for key, invite in list(self.invites.items()):
+            if invite.state is InviteState.OVER:
+                del self.invites[key]
+        for name, dialog in list(self.dialogs.items()):
+            if dialog.state is DialogState.OVER:
+                del self.dialogs[name]
+
+
+def _failure(status: int) -> Event:
+    return Event.CHALLENGE if status in (401, 407) else Event.FAILURE

@@ -1,0 +1,135 @@
+"""All calls: which message belongs to which, and what the ledger holds for each."""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from gateway.calls.call import Call, CallId
+from gateway.calls.deadlines import Deadlines
+from gateway.calls.dialog import Invite, Side
+from gateway.calls.ledger import Ledger
+from gateway.calls.media import Described
+from gateway.errors import LimitError
+from gateway.sip.message import Message
+from gateway.sip.uri import address_of_record
+from rules.model import Endpoint, Traffic
+
+
+class Calls:
+    """The owner of every call; each one's media are held in the ledger exactly while it lasts.
+
+    `source` is "signalled" (only hosts that the far side's SDP names may send in) or "any"; `silence` the seconds
+    without media after which an answered call that nobody holds is given up.
+    """
+
+    def __init__(self, ledger: Ledger, source: Literal["signalled", "any"], silence: float) -> None:
+        self._ledger = ledger
+        self._source = source
+        self._silence = silence
+        self._calls: dict[CallId, Call] = {}
+        self._deadlines = Deadlines[CallId]()
+        self._ended: list[tuple[Call, str]] = []
+
+    def configure(self, source: Literal["signalled", "any"], silence: float) -> None:
+        """Follow the operator's changed mind; calls that are up take it over with their next message."""
+        self._source = source
+        self._silence = silence
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._calls.values())
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def take(self, message: Message, sender: Side, phone: Endpoint, described: Described | None, now: float) -> None:
+        """Follow one message of a call and hold what it needs.
+
+        Raises LimitError when there is no port for what it describes; the call is then as it was before.
+        """
+        name = CallId(message.call_id, phone.ip)
+        call = self._calls.get(name)
+        if call is None:
+            if not _begins_call(message, sender, described):
+                return
+            call = self._calls[name] = _call_of(name, message, sender, phone, now)
+        call.take(message, sender, described, now)
+        try:
+            self._settle(call, _ending(message), now)
+        except LimitError:
+            call.withdraw(message, sender)
+            self._settle(call, "no port left", now)
+            raise
+
+    def withdraw(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
+        """Take back a request that `take` followed and that never left."""
+        call = self._calls.get(CallId(message.call_id, phone.ip))
+        if call is not None:
+            call.withdraw(message, sender)
+            self._settle(call, "refused here", now)
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` should be called next."""
+        return self._deadlines.next()
+
+    def handle_timer(self, now: float) -> None:
+        """Give up transactions and dialogs that nobody answered."""
+        for name in self._deadlines.due(now):
+            call = self._calls.get(name)
+            if call is not None:
+                call.time_out(now)
+                self._settle(call, "no answer", now)
+
+    def observe(self, traffic: Mapping[Endpoint, Traffic], now: float) -> None:
+        """Take note of the packets counted at each media address; calls that fell silent both ways end."""
+        for call in list(self._calls.values()):
+            seen = [traffic[inside] for inside in self._ledger.of_holder(call.holder) if inside in traffic]
+            packets = sum(inward + outward for inward, outward in seen)
+            if packets != call.packets or call.is_on_hold or not call.is_up:
+                call.packets = packets
+                call.heard = now
+            elif now - call.heard >= self._silence:
+                call.hang_up()
+                self._settle(call, f"silent for {self._silence:.0f} s", now)
+
+    def take_ended(self) -> list[tuple[Call, str]]:
+        """The calls that ended since the last time, each with the reason."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def _settle(self, call: Call, why: str, now: float) -> None:
+        """Make the ledger hold for a call exactly what it now needs."""
+        holder = call.holder
+        if call.is_over:
+            del self._calls[call.id]
+            self._ledger.release(holder)
+            self._ended.append((call, why))
+            return
+        self._deadlines.wake(call.id, call.deadline)
+        wanted = call.local
+        addresses = {address for media in wanted for address in (media.rtp, media.rtcp) if address is not None}
+        sources = None if self._source == "any" else call.remote
+        self._ledger.hold_signalling(call.phone, holder, float("inf"), now)
+        if wanted:
+            self._ledger.hold_media(wanted, holder, sources, now)
+        gone = self._ledger.of_holder(holder) - addresses - {call.phone}
+        self._ledger.release(holder, gone)
+
+
+def _begins_call(message: Message, sender: Side, described: Described | None) -> bool:
+    """An INVITE, or a phone's own description in a call that began before this gateway did."""
+    if message.method != b"INVITE":
+        return False
+    return message.is_request or (sender is Side.INSIDE and described is not None)
+
+
+def _call_of(name: CallId, message: Message, sender: Side, phone: Endpoint, now: float) -> Call:
+    caller = sender if message.is_request else sender.other
+    peer = message.value(b"to" if caller is Side.INSIDE else b"from")
+    call = Call(name, phone, caller, address_of_record(peer), now, heard=now)
+    if not message.is_request:
+        call.invites[caller, message.cseq] = Invite.begin(caller, message.cseq, now)
+    return call
+
+
+def _ending(message: Message) -> str:
+    """What people read as the reason if this message ended the call."""
+    return message.method.decode() if message.is_request else f"{message.method.decode()} {message.status}"

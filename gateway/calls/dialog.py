@@ -1,0 +1,212 @@
+"""The two state machines of a call: its INVITE transactions and its dialogs. All transitions are in these tables.
+
+A pair that is not in a table is not an error: nothing happens (a late or repeated message).
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
+from typing import NamedTuple
+
+from gateway.calls.media import Described, Media
+from gateway.sdp.offer_answer import Description
+from gateway.sip.message import Message
+
+
+class Side(Enum):
+    """Who sent a message."""
+
+    INSIDE = auto()
+    OUTSIDE = auto()
+
+    @property
+    def other(self) -> "Side":
+        """Who receives it."""
+        return Side.OUTSIDE if self is Side.INSIDE else Side.INSIDE
+
+
+class Event(Enum):
+    """What a message means to a transaction or a dialog."""
+
+    PROVISIONAL = auto()
+    SUCCESS = auto()
+    CHALLENGE = auto()
+    FAILURE = auto()
+    CANCEL = auto()
+    BYE = auto()
+    GONE = auto()
+    TIMEOUT = auto()
+
+
+class InviteState(StrEnum):
+    """An INVITE transaction (RFC 3261 section 17.1.1, with the proxy's patience of section 16.8)."""
+
+    TRYING = "trying"
+    PROCEEDING = "ringing"
+    CANCELLED = "cancelled"
+    CHALLENGED = "challenged"
+    ANSWERED = "answered"
+    OVER = "over"
+
+
+class DialogState(StrEnum):
+    """A dialog (RFC 3261 section 12)."""
+
+    EARLY = "early"
+    CONFIRMED = "up"
+    ENDING = "ending"
+    OVER = "over"
+
+
+INVITE_TRANSITIONS: dict[tuple[InviteState, Event], InviteState] = {
+    (InviteState.TRYING, Event.PROVISIONAL): InviteState.PROCEEDING,
+    (InviteState.TRYING, Event.SUCCESS): InviteState.ANSWERED,
+    (InviteState.TRYING, Event.CHALLENGE): InviteState.CHALLENGED,
+    (InviteState.TRYING, Event.FAILURE): InviteState.OVER,
+    (InviteState.TRYING, Event.CANCEL): InviteState.CANCELLED,
+    (InviteState.TRYING, Event.TIMEOUT): InviteState.OVER,
+    (InviteState.PROCEEDING, Event.PROVISIONAL): InviteState.PROCEEDING,
+    (InviteState.PROCEEDING, Event.SUCCESS): InviteState.ANSWERED,
+    (InviteState.PROCEEDING, Event.CHALLENGE): InviteState.CHALLENGED,
+    (InviteState.PROCEEDING, Event.FAILURE): InviteState.OVER,
+    (InviteState.PROCEEDING, Event.CANCEL): InviteState.CANCELLED,
+    (InviteState.PROCEEDING, Event.TIMEOUT): InviteState.OVER,
+    # a CANCEL may cross the answer on its way (section 9.1)
+    (InviteState.CANCELLED, Event.SUCCESS): InviteState.ANSWERED,
+    (InviteState.CANCELLED, Event.CHALLENGE): InviteState.OVER,
+    (InviteState.CANCELLED, Event.FAILURE): InviteState.OVER,
+    (InviteState.CANCELLED, Event.TIMEOUT): InviteState.OVER,
+    (InviteState.CHALLENGED, Event.TIMEOUT): InviteState.OVER,
+    (InviteState.ANSWERED, Event.TIMEOUT): InviteState.OVER,
+}
+
+DIALOG_TRANSITIONS: dict[tuple[DialogState, Event], DialogState] = {
+    (DialogState.EARLY, Event.SUCCESS): DialogState.CONFIRMED,
+    (DialogState.EARLY, Event.FAILURE): DialogState.OVER,
+    (DialogState.EARLY, Event.BYE): DialogState.ENDING,
+    (DialogState.CONFIRMED, Event.BYE): DialogState.ENDING,
+    # a challenged BYE comes again with credentials; until then the call stands
+    (DialogState.ENDING, Event.CHALLENGE): DialogState.CONFIRMED,
+    (DialogState.ENDING, Event.GONE): DialogState.OVER,
+    (DialogState.ENDING, Event.TIMEOUT): DialogState.OVER,
+}
+
+# Seconds in a state before TIMEOUT. 32 is 64*T1; section 16.6 (11) has proxies wait more than 3 minutes when ringing.
+# A challenged INVITE is sent again at once, and finds its ports still there if it is.
+_FOREVER = float("inf")
+INVITE_PATIENCE = {
+    InviteState.TRYING: 32.0,
+    InviteState.PROCEEDING: 240.0,
+    InviteState.CANCELLED: 32.0,
+    InviteState.CHALLENGED: 0.5,
+    InviteState.ANSWERED: 32.0,
+    InviteState.OVER: _FOREVER,
+}
+DIALOG_PATIENCE = {
+    DialogState.EARLY: _FOREVER,  # its INVITE has the timer
+    DialogState.CONFIRMED: _FOREVER,
+    DialogState.ENDING: 32.0,
+    DialogState.OVER: _FOREVER,
+}
+
+
+class DialogId(NamedTuple):
+    """The tags of the inside and of the outside party; with the Call-ID they are the dialog's name."""
+
+    inside: bytes
+    outside: bytes
+
+    @classmethod
+    def of(cls, message: Message, sender: Side) -> "DialogId":
+        """The dialog a message belongs to; the other party's tag is empty before there is one."""
+        from_tag, to_tag = message.from_tag, message.to_tag
+        caller = sender if message.is_request else sender.other
+        return cls(from_tag, to_tag) if caller is Side.INSIDE else cls(to_tag, from_tag)
+
+
+@dataclass(slots=True)
+class Invite:
+    """One INVITE transaction; `offer` is what its request described, `dialog` the one it was sent in."""
+
+    caller: Side
+    cseq: int
+    deadline: float
+    offer: frozenset[Media] = frozenset()
+    state: InviteState = InviteState.TRYING
+    dialog: DialogId | None = None
+
+    @classmethod
+    def begin(cls, caller: Side, cseq: int, now: float) -> "Invite":
+        """A request that has just been sent."""
+        return cls(caller, cseq, now + INVITE_PATIENCE[InviteState.TRYING])
+
+    @property
+    def id(self) -> tuple[Side, int]:
+        """Its name within the call."""
+        return self.caller, self.cseq
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether its offer may still be answered."""
+        return self.state not in (InviteState.ANSWERED, InviteState.OVER)
+
+    def happens(self, event: Event, now: float) -> bool:
+        """Take the transition for an event; whether there was one."""
+        state = INVITE_TRANSITIONS.get((self.state, event))
+        if state is None:
+            return False
+        self.state = state
+        self.deadline = now + INVITE_PATIENCE[state]
+        return True
+
+
+@dataclass(slots=True)
+class Dialog:
+    """One dialog and what each party described in it; `invite` names the transaction that made it."""
+
+    id: DialogId
+    invite: tuple[Side, int]
+    media: dict[Side, Description[Media]]
+    state: DialogState = DialogState.EARLY
+    deadline: float = _FOREVER
+    holding: set[Side] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, name: DialogId, invite: Invite) -> "Dialog":
+        """A dialog begins with what its INVITE offered, still to be agreed."""
+        dialog = cls(name, invite.id, {side: Description() for side in Side})
+        if invite.offer:
+            dialog.media[invite.caller] = dialog.media[invite.caller].propose(invite.cseq, invite.offer)
+        return dialog
+
+    def happens(self, event: Event, now: float) -> bool:
+        """Take the transition for an event; whether there was one."""
+        state = DIALOG_TRANSITIONS.get((self.state, event))
+        if state is None:
+            return False
+        self.state = state
+        self.deadline = now + DIALOG_PATIENCE[state]
+        return True
+
+    def announce(self, sender: Side, described: Described) -> None:
+        """A party described its media in a response or an ACK."""
+        self.media[sender] = self.media[sender].announce(self._meant(sender, described))
+
+    def propose(self, sender: Side, cseq: int, described: Described) -> None:
+        """A party described its media in a request that may be refused."""
+        self.media[sender] = self.media[sender].propose(cseq, self._meant(sender, described))
+
+    def agree(self, sender: Side, cseq: int) -> None:
+        """The request of that number was accepted."""
+        self.media[sender] = self.media[sender].agree(cseq)
+
+    def withdraw(self, sender: Side, cseq: int) -> None:
+        """The request of that number was refused."""
+        self.media[sender] = self.media[sender].withdraw(cseq)
+
+    def _meant(self, sender: Side, described: Described) -> frozenset[Media]:
+        """On hold by an unspecified address, the media in force stay as they are for the way back."""
+        if described.on_hold:
+            self.holding.add(sender)
+        else:
+            self.holding.discard(sender)
+        return described.media | self.media[sender].current if described.paused else described.media

@@ -1,0 +1,177 @@
+"""The ledger: the only owner of bindings, and so of what the kernel is to do.
+
+Every row has holders; a row lives exactly as long as it has one. Whatever changes a row leaves the Forward that the
+kernel should have in `take_changes`, so that the rules follow the ledger without ever reading it.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from gateway.calls.bindings import Binding, Hold, Holder, HolderKind, MediaAddress
+from gateway.calls.deadlines import Deadlines
+from gateway.calls.ports import MediaPorts, SignallingPorts
+from gateway.errors import ForeignAddressError, NoPortLeftError
+from rules.model import Endpoint, Forward, Purpose
+
+
+class Ledger:
+    """Leases public ports to inside addresses for holders; no clock, no I/O.
+
+    `public` is the announced address (None while the router has none); changing it moves every row at once.
+    """
+
+    def __init__(self, media: tuple[int, int], signalling: tuple[int, int], taken: frozenset[int]) -> None:
+        self.public: str | None = None
+        self._by_inside: dict[Endpoint, Binding] = {}
+        self._by_port: dict[int, Binding] = {}
+        self._held: dict[Holder, set[Endpoint]] = {}
+        self._deadlines = Deadlines[tuple[Endpoint, Holder]]()
+        self._changes: dict[Endpoint, Forward | None] = {}
+        self.use_ports(media, signalling, taken)
+
+    def use_ports(self, media: tuple[int, int], signalling: tuple[int, int], taken: frozenset[int]) -> None:
+        """Lease from these (inclusive) ranges from now on, never a taken port; what is leased stays as it is."""
+        leased = self._by_port.keys()
+        self._media = MediaPorts(*media, leased)
+        forbidden = taken.union(range(media[0], media[1] + 1))
+        self._signalling = SignallingPorts(*signalling, forbidden, leased)
+
+    def __iter__(self) -> Iterator[Binding]:
+        return iter(self._by_inside.values())
+
+    def of_inside(self, inside: Endpoint) -> Binding | None:
+        """The row of an inside address."""
+        return self._by_inside.get(inside)
+
+    def of_port(self, port: int) -> Binding | None:
+        """The row of a public port."""
+        return self._by_port.get(port)
+
+    def of_holder(self, holder: Holder) -> frozenset[Endpoint]:
+        """The inside addresses that a holder holds."""
+        return frozenset(self._held.get(holder, ()))
+
+    @property
+    def media_pairs_left(self) -> int:
+        """How many streams can still be leased."""
+        return len(self._media)
+
+    def hold_signalling(self, inside: Endpoint, holder: Holder, until: float, now: float) -> None:
+        """Lease a public port for SIP, or prolong a hold. NoPortLeftError when the pool is empty."""
+        binding = self._by_inside.get(inside)
+        if binding is None:
+            binding = self._bind(inside, self._signalling.lease(inside.port), Purpose.SIGNALLING, now)
+        elif binding.purpose.is_media:
+            raise ForeignAddressError(f"{inside} sends SIP from an address that a call uses for media")
+        self._hold(binding, holder, Hold(until))
+
+    def hold_media(
+        self, streams: Iterable[MediaAddress], holder: Holder, sources: frozenset[str] | None, now: float
+    ) -> None:
+        """Lease a pair of public ports for each stream that has none yet; all of them or none.
+
+        NoPortLeftError when the pool runs out, ForeignAddressError when an address is in use for SIP.
+        """
+        fresh = [stream for stream in streams if self._needs_lease(stream.rtp)]
+        if len(fresh) > len(self._media):
+            raise NoPortLeftError(f"{len(fresh)} more port pairs needed, {len(self._media)} free: widen media.ports")
+        hold = Hold(float("inf"), sources)
+        # RTP first: where one stream's RTCP port is another's RTP port (multiplexed RTCP), RTP has it
+        bases = {stream.rtp: self._lease_rtp(stream, now) for stream in fresh}
+        for stream in streams:
+            self._hold(self._by_inside[stream.rtp], holder, hold)
+            if stream.rtcp is None:
+                continue
+            if stream.rtcp not in self._by_inside and stream.rtp in bases:
+                self._bind(stream.rtcp, bases[stream.rtp] + 1, Purpose.RTCP, now)
+            if stream.rtcp in self._by_inside:
+                self._hold(self._by_inside[stream.rtcp], holder, hold)
+
+    def release(self, holder: Holder, inside: Iterable[Endpoint] | None = None) -> None:
+        """Give up some of a holder's addresses, or all of them; rows without a holder end."""
+        mine = self._held.get(holder)
+        if mine is None:
+            return
+        for address in list(mine) if inside is None else mine.intersection(inside):
+            mine.discard(address)
+            binding = self._by_inside[address]
+            before = _forward(binding)
+            del binding.holds[holder]
+            if not binding.holds:
+                self._unbind(binding)
+            elif _forward(binding) != before:
+                self._changes[address] = _forward(binding)
+        if not mine:
+            del self._held[holder]
+
+    def next_deadline(self) -> float | None:
+        """When `expire` should be called next."""
+        return self._deadlines.next()
+
+    def expire(self, now: float) -> list[tuple[Holder, Endpoint]]:
+        """Release what is due; who lost which address."""
+        lost = []
+        for inside, holder in self._deadlines.due(now):
+            binding = self._by_inside.get(inside)
+            hold = None if binding is None else binding.holds.get(holder)
+            if hold is None:
+                continue
+            if hold.until > now:
+                self._deadlines.wake((inside, holder), hold.until)
+                continue
+            self.release(holder, (inside,))
+            lost.append((holder, inside))
+        return lost
+
+    def take_changes(self) -> dict[Endpoint, Forward | None]:
+        """What the kernel should have of each inside address changed since the last call; None: nothing."""
+        changes, self._changes = self._changes, {}
+        return changes
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether the kernel is yet to be told of something."""
+        return bool(self._changes)
+
+    def _needs_lease(self, rtp: Endpoint) -> bool:
+        binding = self._by_inside.get(rtp)
+        if binding is not None and not binding.purpose.is_media:
+            raise ForeignAddressError(f"{rtp} is offered for media and in use for SIP")
+        return binding is None
+
+    def _lease_rtp(self, stream: MediaAddress, now: float) -> int:
+        base = self._media.lease()
+        self._bind(stream.rtp, base, stream.purpose, now)
+        return base
+
+    def _bind(self, inside: Endpoint, port: int, purpose: Purpose, now: float) -> Binding:
+        binding = Binding(inside, port, purpose, now)
+        self._by_inside[inside] = self._by_port[port] = binding
+        return binding
+
+    def _unbind(self, binding: Binding) -> None:
+        del self._by_inside[binding.inside], self._by_port[binding.port]
+        self._changes[binding.inside] = None
+        if not binding.purpose.is_media:
+            self._signalling.give_back(binding.port)
+        elif binding.port ^ 1 not in self._by_port:
+            self._media.give_back(binding.port & ~1)
+
+    def _hold(self, binding: Binding, holder: Holder, hold: Hold) -> None:
+        before = binding.holds.get(holder)
+        binding.holds[holder] = hold
+        self._held.setdefault(holder, set()).add(binding.inside)
+        self._deadlines.wake((binding.inside, holder), hold.until)
+        if before is None or before.sources != hold.sources:
+            self._changes[binding.inside] = _forward(binding)
+
+
+def _forward(binding: Binding) -> Forward:
+    sources = binding.sources if binding.purpose.is_media else None
+    return Forward(binding.inside, binding.port, binding.purpose, sources, _reason(binding))
+
+
+def _reason(binding: Binding) -> str:
+    """What stands in the rule's comment; it must not change while the rule need not."""
+    if not binding.purpose.is_media:
+        return f"phone {binding.inside}"
+    return next((str(holder) for holder in binding.holds if holder.kind is HolderKind.CALL), "media")

@@ -1,0 +1,93 @@
+"""What a session description says of its sender's media: a phone's own addresses, or the far side's hosts."""
+
+from collections.abc import Container
+from typing import NamedTuple
+
+from gateway.calls.bindings import MediaAddress
+from gateway.errors import ForeignAddressError, MalformedError, NotUnderstoodError
+from gateway.sdp.session import UNSPECIFIED, Connection, Session, Stream
+from rules.model import Endpoint, Purpose
+
+_LOWEST_PORT = 1024
+
+
+class FarHost(NamedTuple):
+    """A host that the far side sends media from; None when only DNS knows its address."""
+
+    host: str | None
+
+
+Media = MediaAddress | FarHost
+
+
+class Described(NamedTuple):
+    """The media of one side. `paused` says that an unspecified address hides streams that still are there."""
+
+    media: frozenset[Media]
+    on_hold: bool
+    paused: bool
+
+
+def of_phone(session: Session, phone: str, inside: Container[str]) -> Described:
+    """The streams that the phone at address `phone` receives itself.
+
+    Raises ForeignAddressError for an inside address that is not the phone's own or a port under 1024: nobody opens
+    what is not theirs.
+    """
+    local: set[Media] = set()
+    paused = False
+    for stream in session.streams:
+        connection = session.address(stream)
+        if not stream.port or not stream.is_udp:
+            continue
+        if connection is None:
+            raise MalformedError("a media stream without a c= line")
+        paused |= connection.host == UNSPECIFIED
+        if _is_own(connection, stream.port, phone, inside):
+            if stream.port_count != 1:
+                raise NotUnderstoodError(f"{stream.port_count} ports on one media line")
+            local.add(_media_address(stream, connection, phone, inside))
+    return Described(frozenset(local), session.is_on_hold, paused)
+
+
+def of_far_side(session: Session, public: str) -> Described:
+    """The hosts that the far side sends its media from; behind the router's own address is an inside phone."""
+    hosts: set[Media] = set()
+    paused = False
+    for stream in session.streams:
+        if not stream.port or not stream.is_udp:
+            continue
+        rtcp = stream.rtcp.connection if stream.rtcp is not None else None
+        for connection in (session.address(stream), rtcp):
+            if connection is None or ":" in connection.host:
+                continue
+            if connection.host == UNSPECIFIED:
+                paused = True
+            elif connection.host != public:
+                hosts.add(FarHost(connection.host if connection.is_ipv4 else None))
+    return Described(frozenset(hosts), session.is_on_hold, paused)
+
+
+def _media_address(stream: Stream, connection: Connection, phone: str, inside: Container[str]) -> MediaAddress:
+    rtp = Endpoint(phone, stream.port)
+    if not stream.is_rtp:
+        return MediaAddress(rtp, None, Purpose.UDPTL)
+    if stream.rtcp is None:
+        rtcp = Endpoint(phone, stream.port + 1) if stream.port < 65535 else None
+    elif _is_own(stream.rtcp.connection or connection, stream.rtcp.port, phone, inside):
+        rtcp = Endpoint(phone, stream.rtcp.port)
+    else:
+        rtcp = None
+    return MediaAddress(rtp, None if rtcp == rtp else rtcp, Purpose.RTP)
+
+
+def _is_own(connection: Connection, port: int, phone: str, inside: Container[str]) -> bool:
+    if not connection.is_ipv4:
+        return False
+    if connection.host != phone:
+        if connection.host in inside:
+            raise ForeignAddressError(f"{phone} asks for media at {connection.host}, which is not its own address")
+        return False
+    if port < _LOWEST_PORT:
+        raise ForeignAddressError(f"{phone} asks for media at port {port}; ports under 1024 are never opened")
+    return True

@@ -1,0 +1,61 @@
+"""Public ports to lease. What was given back last is leased last, so that stragglers find no new call."""
+
+from collections import deque
+from collections.abc import Container, Iterable
+
+from gateway.errors import NoPortLeftError
+
+
+class MediaPorts:
+    """Pairs of an even port for RTP and the odd one above it for RTCP (RFC 3550 section 11)."""
+
+    def __init__(self, low: int, high: int, leased: Container[int] = ()) -> None:
+        self._pool = range(low + low % 2, high, 2)
+        self._free = deque(port for port in self._pool if port not in leased and port + 1 not in leased)
+        self._setting = f"media.ports ({low}-{high})"
+
+    def __len__(self) -> int:
+        return len(self._free)
+
+    def lease(self) -> int:
+        """The even port of a free pair; NoPortLeftError when there is none."""
+        if not self._free:
+            raise NoPortLeftError(f"every port of {self._setting} is in use; widen that range")
+        return self._free.popleft()
+
+    def give_back(self, port: int) -> None:
+        """Return the pair whose even port this is; one of an earlier range is simply forgotten."""
+        if port in self._pool:
+            self._free.append(port)
+
+
+class SignallingPorts:
+    """Single ports; a phone keeps its own number where it can, since some providers insist on 5060."""
+
+    def __init__(self, low: int, high: int, forbidden: frozenset[int], leased: Iterable[int] = ()) -> None:
+        self._free = deque(port for port in range(low, high + 1) if port not in forbidden)
+        self._pool = range(low, high + 1)
+        self._forbidden = forbidden
+        self._leased = set(leased)
+
+    def lease(self, wish: int) -> int:
+        """The wished port when it is 1024 or more, free and not forbidden, else one of the pool.
+
+        NoPortLeftError when there is none.
+        """
+        if wish >= 1024 and wish not in self._leased and wish not in self._forbidden:
+            self._leased.add(wish)
+            return wish
+        while self._free:
+            port = self._free.popleft()
+            if port not in self._leased:
+                self._leased.add(port)
+                return port
+        pool = f"{self._pool.start}-{self._pool.stop - 1}"
+        raise NoPortLeftError(f"every port of sip.public_ports ({pool}) is in use; widen that range")
+
+    def give_back(self, port: int) -> None:
+        """Return a leased port."""
+        self._leased.discard(port)
+        if port in self._pool and port not in self._forbidden:
+            self._free.append(port)

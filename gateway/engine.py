@@ -1,0 +1,300 @@
+"""The engine: one datagram in, one outcome out; no I/O, no clock, no kernel.
+
+Why it is so: everything that can go wrong between a phone and its provider can then be played as a transcript.
+What the kernel must do follows from the ledger (`take_changes`), what people should know from `take_notices`; the
+caller releases a datagram only when the kernel has what the ledger had at that moment. A message is first
+understood as a whole and only then believed: with anything wrong in it, it passes as it came, counted, and opens
+nothing.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.calls.bindings import Holder, HolderKind
+from gateway.calls.calls import Calls
+from gateway.calls.dialog import Side
+from gateway.calls.ledger import Ledger
+from gateway.calls.media import of_far_side, of_phone
+from gateway.calls.registrations import Registration, Registrations
+from gateway.errors import ForeignAddressError, LimitError, NoPortLeftError, PeerError
+from gateway.masquerade.inward import Inward
+from gateway.masquerade.outward import Outward
+from gateway.masquerade.rewrite import rewrite
+from gateway.networks import Networks
+from gateway.notices import Notice, Subject
+from gateway.sdp import session as sdp
+from gateway.sip.contact import contacts
+from gateway.sip.message import Message, parse
+from gateway.sip.response import unavailable
+from gateway.sip.via import top_sent_by
+from gateway.wire import Datagram
+from rules.model import Endpoint, Forward, Traffic
+
+_TRANSACTION_SECONDS = 32.0  # 64*T1, the longest a request waits for its response
+_RETRY_AFTER = 5
+_LOWEST_PORT = 1024
+_DIALOG_METHODS = frozenset({b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator decides of the SIP side. Ranges are inclusive, times in seconds.
+
+    `taken_ports` are UDP ports that the router uses itself; no phone gets one of them.
+    """
+
+    media_ports: tuple[int, int] = (20000, 29999)
+    media_source: Literal["signalled", "any"] = "signalled"
+    media_silence: float = 300.0
+    public_ports: tuple[int, int] = (5062, 5999)
+    idle: float = 3600.0
+    taken_ports: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let the datagram go on, with another payload or, for None, as it came."""
+
+    payload: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The datagram ends here; SIP repeats what matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The datagram ends here, and its sender gets an answer from the address that it wrote to."""
+
+    source: Endpoint
+    destination: Endpoint
+    payload: bytes
+
+
+Outcome = Release | Drop | Refuse
+
+
+class Engine:
+    """Owns ledger, registrations and calls. Every `now` is seconds of one monotonic clock."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._networks = Networks()
+        self._own_address: str | None = None
+        self._notices: list[Notice] = []
+        self._refused: dict[tuple[bytes, int, Side], float] = {}
+        self.ledger = Ledger(settings.media_ports, settings.public_ports, settings.taken_ports)
+        self.registrations = Registrations(self.ledger)
+        self.calls = Calls(self.ledger, settings.media_source, settings.media_silence)
+        self.counters: Counter[str] = Counter()
+
+    def configure(self, settings: Settings) -> None:
+        """Take new settings; what is leased stays as it is until it ends."""
+        self._settings = settings
+        self.ledger.use_ports(settings.media_ports, settings.public_ports, settings.taken_ports)
+        self.calls.configure(settings.media_source, settings.media_silence)
+
+    def place(self, networks: Networks, own: str | None, announced: str | None) -> None:
+        """Say where the router stands: the inside prefixes, its own outside address, and the one to announce.
+
+        They differ behind another NAT. All bindings move to the new address at once.
+        """
+        if announced != self.ledger.public:
+            self._notice(Subject.ADDRESS, "", f"announcing {announced}, was {self.ledger.public}")
+        self._networks = networks
+        self._own_address = own
+        self.ledger.public = announced
+
+    def receive(self, datagram: Datagram, sender: Side, now: float) -> Outcome:
+        """Take one datagram that the router forwards; `sender` says from which side."""
+        self.counters[f"datagrams from {sender.name.lower()}"] += 1
+        try:
+            message = parse(datagram.payload)
+        except PeerError as error:
+            return self._pass(datagram, error)
+        try:
+            if sender is Side.INSIDE:
+                payload = self._outward(message, datagram, now)
+            else:
+                payload = self._inward(message, datagram, now)
+        except PeerError as error:
+            return self._pass(datagram, error)
+        except LimitError as error:
+            return self._refuse(message, datagram, sender, str(error), now)
+        self._note_ended_calls(now)
+        if payload is None:
+            return Drop()
+        return Release(None if payload is message.data else payload)
+
+    def refuse(self, datagram: Datagram, sender: Side, why: str, now: float) -> Outcome:
+        """Take back a datagram that `receive` released and whose rules the kernel did not take.
+
+        A call's request leaves no trace; a response or an ACK is repeated by its sender, which tries the rules again.
+        """
+        message = parse(datagram.payload)
+        phone = datagram.source if sender is Side.INSIDE else datagram.destination
+        if message.is_request:
+            self.calls.withdraw(message, sender, phone, now)
+        self._note_ended_calls(now)
+        return self._refuse(message, datagram, sender, why, now)
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` should be called next, None when nothing waits."""
+        timers = (self.ledger.next_deadline(), self.calls.next_timer())
+        return min((timer for timer in timers if timer is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Let go of what is over."""
+        self.calls.handle_timer(now)
+        for holder, inside in self.ledger.expire(now):
+            ended = self.registrations.expired(holder, inside)
+            if ended is not None:
+                self._notice(Subject.REGISTRATION, ended.aor, f"{ended.aor} at {ended.phone} expired")
+        self._note_ended_calls(now)
+
+    def observe(self, traffic: Mapping[Endpoint, Traffic], now: float) -> None:
+        """Take note of the kernel's packet counts, by inside media address."""
+        self.calls.observe(traffic, now)
+        self._note_ended_calls(now)
+
+    def take_changes(self) -> dict[Endpoint, Forward | None]:
+        """What the kernel should have now, by inside address, as far as it changed; None: nothing."""
+        return self.ledger.take_changes()
+
+    def take_notices(self) -> list[Notice]:
+        """What happened since the last time."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def _outward(self, message: Message, datagram: Datagram, now: float) -> bytes | None:
+        phone = datagram.source
+        if phone.ip not in self._networks:
+            raise ForeignAddressError(f"{phone.ip} is not an inside address and sends from inside")
+        if self.ledger.public is None:
+            raise LimitError("the outside interface has no address to announce")
+        if message.method == b"ACK" and (message.call_id, message.cseq, Side.INSIDE) in self._refused:
+            return None
+        session = _session(message)
+        described = None if session is None else of_phone(session, phone.ip, self._networks)
+        self._hold_phone(message, phone, now)
+        if message.method in _DIALOG_METHODS:
+            self.calls.take(message, Side.INSIDE, phone, described, now)
+        elif message.method == b"REGISTER" and message.is_request:
+            self.registrations.requested(message, phone, datagram.destination, now)
+        return rewrite(message, session, Outward(self.ledger, self.ledger.public, phone))
+
+    def _inward(self, message: Message, datagram: Datagram, now: float) -> bytes | None:
+        phone = datagram.destination
+        public = self.ledger.public
+        if phone.ip not in self._networks or public is None:
+            raise ForeignAddressError(f"{phone.ip} is not an inside address and is written to from outside")
+        if message.method == b"ACK" and (message.call_id, message.cseq, Side.OUTSIDE) in self._refused:
+            return None
+        session = _session(message)
+        # what the answer takes away must still be there to translate it
+        payload = rewrite(message, session, Inward(self.ledger, public, phone))
+        if message.method in _DIALOG_METHODS:
+            described = None if session is None else of_far_side(session, public)
+            if message.is_request and message.method == b"INVITE":
+                self._make_sure_of_ports(session)
+            self.calls.take(message, Side.OUTSIDE, phone, described, now)
+        elif message.method == b"REGISTER" and not message.is_request:
+            self._registered(message, phone, now)
+        return payload
+
+    def _hold_phone(self, message: Message, phone: Endpoint, now: float) -> None:
+        """Lease a public port for each address of its own that the phone wants to be reached at."""
+        registers = message.method == b"REGISTER" or self.registrations.is_registered(phone)
+        kind = HolderKind.TRANSACTION if registers else HolderKind.PEER
+        until = now + (_TRANSACTION_SECONDS if registers else self._settings.idle)
+        holder = Holder(kind, str(phone))
+        for address in sorted(_own_addresses(message, phone)):
+            if address.port < _LOWEST_PORT and address != phone:
+                raise ForeignAddressError(f"{phone} wants SIP at {address}; ports under 1024 are never opened")
+            self.ledger.hold_signalling(address, holder, until, now)
+
+    def _make_sure_of_ports(self, session: sdp.Session | None) -> None:
+        """A call that could not be answered is refused before the phone rings."""
+        needed = 1 if session is None else sum(1 for stream in session.streams if stream.port)
+        if needed > self.ledger.media_pairs_left:
+            raise NoPortLeftError("no media ports left for the answer: widen media.ports")
+
+    def _registered(self, message: Message, phone: Endpoint, now: float) -> None:
+        registration = self.registrations.answered(message, now)
+        if registration is None:
+            return
+        self._notice(Subject.REGISTRATION, registration.aor, _described(registration, now))
+        if not registration.contacts and not self.registrations.is_registered(phone):
+            for kind in (HolderKind.TRANSACTION, HolderKind.PEER):
+                self.ledger.release(Holder(kind, str(phone)))
+
+    def _pass(self, datagram: Datagram, error: PeerError) -> Outcome:
+        self.counters[f"passed: {error.reason}"] += 1
+        text = f"{datagram.source} to {datagram.destination}: {error}"
+        self._notice(Subject.PASSED, error.reason, text)
+        return Release()
+
+    def _refuse(self, message: Message, datagram: Datagram, sender: Side, why: str, now: float) -> Outcome:
+        self.counters["refused"] += 1
+        method = message.method.decode()
+        self._notice(Subject.REFUSED, method, f"{method} of {datagram.source}: {why}")
+        asked = datagram.destination if sender is Side.INSIDE else self._as_seen_outside(datagram.destination)
+        if not message.is_request or message.method == b"ACK" or asked is None:
+            return Drop()
+        for key, until in list(self._refused.items()):
+            if until > now:
+                break
+            del self._refused[key]
+        self._refused[message.call_id, message.cseq, sender] = now + _TRANSACTION_SECONDS
+        return Refuse(asked, datagram.source, unavailable(message, _RETRY_AFTER))
+
+    def _as_seen_outside(self, phone: Endpoint) -> Endpoint | None:
+        binding = self.ledger.of_inside(phone)
+        if binding is None or self._own_address is None:
+            return None
+        return Endpoint(self._own_address, binding.port)
+
+    def _note_ended_calls(self, now: float) -> None:
+        for call, why in self.calls.take_ended():
+            seconds = now - call.since
+            text = f"{call.label} {call.phone.ip} with {call.peer} ended after {seconds:.1f} s: {why}"
+            self._notice(Subject.CALL, call.label, text)
+
+    def _notice(self, subject: Subject, key: str, text: str) -> None:
+        self._notices.append(Notice(subject, key, text))
+
+
+def _session(message: Message) -> sdp.Session | None:
+    """The session description of a message that can be part of a call's offer and answer."""
+    start, end = message.body
+    if start == end or message.method not in _DIALOG_METHODS or message.value(b"content-encoding"):
+        return None
+    if message.value(b"content-type").split(b";", 1)[0].strip().lower() != b"application/sdp":
+        return None
+    return sdp.parse(message.data, start, end)
+
+
+def _own_addresses(message: Message, phone: Endpoint) -> set[Endpoint]:
+    """The phone's source address, and where else on itself it says that it listens for SIP."""
+    own = {phone}
+    for value in message.values(b"contact"):
+        for contact in contacts(value):
+            if contact.host == phone.ip:
+                own.add(Endpoint(contact.host, contact.port))
+    if message.is_request:
+        top = next(header for header in message.headers if header.name == b"via")
+        sent_by = top_sent_by(message.data, top.start, top.end)
+        if sent_by is not None and sent_by[0] == phone.ip:
+            own.add(Endpoint(*sent_by))
+    return own
+
+
+def _described(registration: Registration, now: float) -> str:
+    if not registration.contacts:
+        return f"{registration.aor} at {registration.phone} unregistered"
+    seconds = max(registration.contacts.values()) - now
+    where = ", ".join(str(contact) for contact in registration.contacts)
+    return f"{registration.aor} at {where} for {seconds:.0f} s"

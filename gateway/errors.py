@@ -1,0 +1,39 @@
+"""Errors of the SIP side, by whose doing they are: the peer's, our limit, the operator's."""
+
+from rules.errors import SipmasqError
+
+
+class PeerError(SipmasqError):
+    """What a phone or a provider sent cannot be worked with; it passes as it came, counted under `reason`."""
+
+    reason = "peer"
+
+
+class MalformedError(PeerError):
+    """Not a whole, well-formed message by its RFC; the text names the line or rule broken."""
+
+    reason = "malformed"
+
+
+class NotUnderstoodError(PeerError):
+    """Well-formed, and of a shape that is not translated; the text names it."""
+
+    reason = "not understood"
+
+
+class ForeignAddressError(PeerError):
+    """A message speaks for an address that is not its sender's, or for a port that nobody may have opened."""
+
+    reason = "foreign address"
+
+
+class LimitError(SipmasqError):
+    """A bound of ours is reached; the text names the setting that raises it."""
+
+
+class NoPortLeftError(LimitError):
+    """Every public port of a pool is leased."""
+
+
+class ConfigError(SipmasqError):
+    """The operator's configuration is wrong; the text names key, value and what is allowed."""

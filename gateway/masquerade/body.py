@@ -1,0 +1,102 @@
+"""The edits of a session description: media addresses and ports, connection and origin addresses."""
+
+from gateway.masquerade.translation import Translation
+from gateway.sdp.session import Connection, Session, Stream
+from gateway.sip.message import Edit
+from rules.model import Endpoint
+
+
+def session_edits(data: bytes, session: Session, translation: Translation) -> list[Edit]:
+    """Translate one session description; streams without a partner keep their ports.
+
+    When streams that share the session's c= line turn out to live at different addresses, those that differ
+    get a line of their own.
+    """
+    edits: list[Edit] = []
+    partners = [_partner(session, stream, translation) for stream in session.streams]
+    shared = _shared_host(session, partners, translation)
+    if session.connection is not None and shared != session.connection.host:
+        edits.append(_host_edit(session.connection, shared))
+    for stream, partner in zip(session.streams, partners, strict=True):
+        if partner is not None:
+            edits.append(Edit(*stream.port_span, b"%d" % partner.port))
+        edits += _rtcp_edits(data, session, stream, partner, translation)
+        connection = session.address(stream)
+        if connection is None or not connection.is_ipv4:
+            continue
+        host = partner.ip if partner is not None else _host(connection, translation)
+        if stream.connection is None and stream.port and host != shared:
+            edits.append(_line(data, stream.connection_at, b"c=IN IP4 " + host.encode()))
+        elif stream.connection is not None and host != connection.host:
+            edits.append(_host_edit(connection, host))
+    if session.origin is not None:
+        host = _origin_host(session.origin, session, partners, translation)
+        if host != session.origin.host:
+            edits.append(_host_edit(session.origin, host))
+    return edits
+
+
+def _partner(session: Session, stream: Stream, translation: Translation) -> Endpoint | None:
+    connection = session.address(stream)
+    if connection is None or not connection.is_ipv4 or not stream.port:
+        return None
+    return translation.media(Endpoint(connection.host, stream.port))
+
+
+def _shared_host(session: Session, partners: list[Endpoint | None], translation: Translation) -> str:
+    """What the session's own c= line becomes: the address of the first stream that moves with it."""
+    if session.connection is None:
+        return ""
+    for stream, partner in zip(session.streams, partners, strict=True):
+        if stream.connection is None and partner is not None:
+            return partner.ip
+    return _host(session.connection, translation)
+
+
+def _origin_host(
+    origin: Connection, session: Session, partners: list[Endpoint | None], translation: Translation
+) -> str:
+    """The origin is an address without a port, so it goes where the media of that address went."""
+    for stream, partner in zip(session.streams, partners, strict=True):
+        connection = session.address(stream)
+        if partner is not None and connection is not None and connection.host == origin.host:
+            return partner.ip
+    return _host(origin, translation)
+
+
+def _rtcp_edits(
+    data: bytes, session: Session, stream: Stream, partner: Endpoint | None, translation: Translation
+) -> list[Edit]:
+    connection = session.address(stream)
+    if stream.rtcp is not None:
+        connection = stream.rtcp.connection or connection
+        if connection is None or not connection.is_ipv4:
+            return []
+        found = translation.media(Endpoint(connection.host, stream.rtcp.port))
+        edits = [] if found is None else [Edit(*stream.rtcp.port_span, b"%d" % found.port)]
+        if stream.rtcp.connection is not None:
+            host = found.ip if found is not None else _host(stream.rtcp.connection, translation)
+            if host != stream.rtcp.connection.host:
+                edits.append(_host_edit(stream.rtcp.connection, host))
+        return edits
+    if partner is None or connection is None or not stream.is_rtp:
+        return []
+    found = translation.media(Endpoint(connection.host, stream.port + 1))
+    if found is None or found.port == partner.port + 1:
+        return []
+    # RTCP did not land beside RTP, so it must be named (RFC 3605)
+    return [_line(data, stream.end, b"a=rtcp:%d" % found.port)]
+
+
+def _host(connection: Connection, translation: Translation) -> str:
+    """The partner of an address without a port, or the address itself."""
+    return (translation.host(connection.host) if connection.is_ipv4 else None) or connection.host
+
+
+def _host_edit(connection: Connection, host: str) -> Edit:
+    return Edit(*connection.span, host.encode())
+
+
+def _line(data: bytes, position: int, text: bytes) -> Edit:
+    before = b"" if data[position - 1 : position] in (b"\r", b"\n") else b"\r\n"
+    return Edit(position, position, before + text + b"\r\n")

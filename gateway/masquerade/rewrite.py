@@ -1,0 +1,32 @@
+"""A whole message in one direction: headers, session description, and last of all Content-Length."""
+
+from gateway.masquerade.body import session_edits
+from gateway.masquerade.headers import header_edits
+from gateway.masquerade.translation import Translation
+from gateway.sdp.session import Session
+from gateway.sip.message import Edit, Message, splice
+
+
+def rewrite(message: Message, session: Session | None, translation: Translation) -> bytes:
+    """The message with every translated address replaced; the very same bytes when there is none.
+
+    `session` is the description parsed from the message's body, None when it has none.
+    """
+    edits = header_edits(message, translation)
+    if session is not None:
+        changes = session_edits(message.data, session, translation)
+        growth = sum(len(edit.text) - (edit.end - edit.start) for edit in changes)
+        edits += changes
+        if growth:
+            edits += _content_length(message, growth)
+    return splice(message.data, edits)
+
+
+def _content_length(message: Message, growth: int) -> list[Edit]:
+    """None is written when there was none: over UDP the datagram's end is the body's (RFC 3261 section 18.3)."""
+    length = message.body[1] - message.body[0] + growth
+    return [
+        Edit(start, start + len(message.data[start:end].rstrip()), b"%d" % length)
+        for name, start, end in message.headers
+        if name == b"content-length"
+    ]

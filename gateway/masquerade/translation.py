@@ -1,0 +1,68 @@
+"""What rewriting asks of a direction: the partner of an address, as it is to be written."""
+
+from enum import Enum, auto
+from typing import NamedTuple, Protocol
+
+from rules.model import Endpoint, Purpose
+
+
+class Place(Enum):
+    """Where an address is written; a phone spells its own address one way in each."""
+
+    VIA = auto()
+    CONTACT = auto()
+    IDENTITY = auto()
+
+
+class Spelling(NamedTuple):
+    """An address as a message writes it; None is a port that is not written, meaning 5060."""
+
+    host: str
+    port: int | None
+
+
+class Pair(Protocol):
+    """One row of the bijection: an inside address and its port on the public one."""
+
+    @property
+    def inside(self) -> Endpoint:
+        """The phone's transport address."""
+
+    @property
+    def port(self) -> int:
+        """Its port on the public address."""
+
+    @property
+    def purpose(self) -> Purpose:
+        """What it carries."""
+
+    @property
+    def unported(self) -> set[Place]:
+        """The places where the phone writes this address without its port."""
+
+
+class Pairs(Protocol):
+    """The bijection itself, read-only. `public` is the announced address; None while there is none."""
+
+    @property
+    def public(self) -> str | None:
+        """The address that the world sees."""
+
+    def of_inside(self, inside: Endpoint) -> Pair | None:
+        """The row of an inside address."""
+
+    def of_port(self, port: int) -> Pair | None:
+        """The row of a public port."""
+
+
+class Translation(Protocol):
+    """One direction of the bijection. Each method answers None where nothing is to be changed."""
+
+    def signalling(self, place: Place, host: str, port: int | None) -> Spelling | None:
+        """The partner of a SIP transport address."""
+
+    def media(self, address: Endpoint) -> Endpoint | None:
+        """The partner of a media transport address."""
+
+    def host(self, host: str) -> str | None:
+        """The partner of an address that is mentioned without a port."""

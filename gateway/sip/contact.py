@@ -1,0 +1,43 @@
+"""Contact values (RFC 3261 section 20.10) as a registrar reads them: address and requested lifetime."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gateway.sip.grammar import DEFAULT_PORT, LWS, QUOTED_STRING
+from gateway.sip.uri import hostports
+
+_CONTACT_PARAM = re.compile(rb"(?:" + QUOTED_STRING + rb"|<[^>]*+(?:>|\Z)|[^,\"<]++)++")
+_EXPIRES = re.compile(rb";" + LWS + rb"(?i:expires)" + LWS + rb"=" + LWS + rb"\"?([0-9]{1,10})")
+
+
+class Contact(NamedTuple):
+    """Host and port of one contact, 5060 when it names none; `expires` in seconds, None when not given."""
+
+    host: str
+    port: int
+    expires: int | None
+
+
+def contacts(value: bytes) -> Iterator[Contact]:
+    """The contacts of one header value that are SIP URIs with an IPv4 host."""
+    for param in _CONTACT_PARAM.finditer(value):
+        found = next(hostports(value, *param.span()), None)
+        if found is None:
+            continue
+        after_uri = max(value.rfind(b">", *param.span()), param.start())
+        lifetime = _EXPIRES.search(value, after_uri, param.end())
+        port = int(value[slice(*found.port)] or DEFAULT_PORT)
+        expires = None if lifetime is None else int(lifetime[1])
+        yield Contact(value[slice(*found.host)].decode(), port, expires)
+
+
+def is_star(value: bytes) -> bool:
+    """Whether a REGISTER means every contact there is (RFC 3261 section 10.2.2)."""
+    return value.strip() == b"*"
+
+
+def seconds(value: bytes) -> int | None:
+    """An Expires value, None when it is absent or not a number (RFC 3261 section 20.19)."""
+    text = value.strip()
+    return int(text) if text.isdigit() and len(text) <= 10 else None
