@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -34,7 +34,7 @@ class LinkWatch:
         except NetlinkError as error:
             raise KernelError(f"the kernel does not tell its links and addresses: {error}") from error
 
-    async def changes(self, inside: Sequence[str], outside: str) -> AsyncIterator[Topology]:
+    async def changes(self, inside: Sequence[str], outside: str) -> AsyncGenerator[Topology, None]:
         """The topology now, and again each time it has become another; close the iterator to stop.
 
         Interfaces may not exist yet, vanish, and come back with another index.
