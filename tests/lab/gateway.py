@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.support.netns import Namespace
+from tests.support.netns import Namespace, run
 from tests.support.process import Process
 
-COMMAND = (sys.executable, "-m", "gateway")
-_ROOT = Path(__file__).parents[2]
+# as `sipmasq` does, from this tree wherever the tests are started
+_COMMAND = ("env", f"PYTHONPATH={Path(__file__).parents[2]}", sys.executable, "-m", "gateway")
 
 
 class RouterState(NamedTuple):
@@ -47,8 +47,8 @@ class Gateway:
             ready.bind(str(notify))
             self.process = Process(
                 router, name,
-                *COMMAND, "run", "--inside", "lan0", "--outside", "wan0", "--config", str(self._config),
-                directory=directory, env={"NOTIFY_SOCKET": str(notify), "PYTHONPATH": str(_ROOT)},
+                *_COMMAND, "run", "--inside", "lan0", "--outside", "wan0", "--config", str(self._config),
+                directory=directory, env={"NOTIFY_SOCKET": str(notify)},
             )  # fmt: skip
             try:
                 self._wait_ready(ready)
@@ -67,9 +67,7 @@ class Gateway:
         """Write these settings, beside the earlier ones, into the configuration file."""
         self._settings |= settings
         # a JSON string, number, boolean or list reads the same in TOML
-        self._config.write_text(
-            "".join(f"{key} = {json.dumps(value)}\n" for key, value in self._settings.items())
-        )
+        self._config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in self._settings.items()))
 
     def reload(self) -> None:
         """Have it read its configuration again."""
@@ -83,11 +81,13 @@ class Gateway:
         """End it without a chance to clean up."""
         self.process.kill()
 
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of one of its other commands, on the router and with its configuration."""
+        return self._router.command(*_COMMAND, *arguments, "--config", str(self._config))
+
     def cli(self, *arguments: str) -> Any:
         """What a command answers, parsed where `--json` was asked for."""
-        output = self._router.run(
-            "env", f"PYTHONPATH={_ROOT}", *COMMAND, *arguments, "--config", str(self._config)
-        )
+        output = run(self.command(*arguments))
         return json.loads(output) if "--json" in arguments else output
 
     def _wait_ready(self, ready: socket.socket) -> None:

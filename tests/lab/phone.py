@@ -140,15 +140,9 @@ class Call:
         if self.identity not in established:
             return PacketCount(0, 0)
         # the closing lines do not name their call, but come in the order in which the calls closed
-        closed = [
-            event.call
-            for event in program.events
-            if event.type == "CALL_CLOSED" and event.call in established
-        ]
+        closed = [event.call for event in program.events if event.type == "CALL_CLOSED" and event.call in established]
         position = closed.index(self.identity)
-        found = program.process.lines.wait(
-            "a line 'packets:'", _PACKETS.search, count=position + 1, timeout=timeout
-        )
+        found = program.process.lines.wait("a line 'packets:'", _PACKETS.search, count=position + 1, timeout=timeout)
         return PacketCount(*map(int, found[position].groups()))
 
     def _wait(self, *types: str, timeout: float) -> Event:
@@ -161,8 +155,6 @@ class Call:
             def match(event: Event) -> Event | None:
                 return event if event.type in _CALL_OUT and event.call not in known else None
 
-            self._identity = self.phone.program.events.wait("an answer to the call", match, timeout=timeout)[
-                0
-            ].call
+            self._identity = self.phone.program.events.wait("an answer to the call", match, timeout=timeout)[0].call
             known.add(self._identity)
         return self._identity

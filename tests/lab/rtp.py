@@ -37,9 +37,7 @@ class RtpEndpoint:
     def send(self, to: Endpoint, count: int = 1) -> None:
         """Send the next `count` packets at once."""
         for _ in range(count):
-            header = _HEADER.pack(
-                0x80, _PCMU, self._next & 0xFFFF, self._next * len(_SILENCE), self.address.port
-            )
+            header = _HEADER.pack(0x80, _PCMU, self._next & 0xFFFF, self._next * len(_SILENCE), self.address.port)
             self._socket.sendto(header + _SILENCE, to)
             self._next += 1
 

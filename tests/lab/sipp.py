@@ -126,9 +126,7 @@ class Sipp:
 
     def received(self, start: str = "") -> list[str]:
         """The messages received so far whose first line begins with `start`."""
-        return [
-            message.text for message in self.messages() if not message.sent and message.text.startswith(start)
-        ]
+        return [message.text for message in self.messages() if not message.sent and message.text.startswith(start)]
 
     def close(self) -> None:
         self.process.kill()
@@ -178,9 +176,7 @@ def _padding(size: int) -> str:
     while size:
         part = size if size < _PAD_LINE + 2 * start else _PAD_LINE
         if part < start:
-            raise ValueError(
-                f"an INVITE cannot be made {part} bytes longer by SDP lines; choose a larger size"
-            )
+            raise ValueError(f"an INVITE cannot be made {part} bytes longer by SDP lines; choose a larger size")
         lines.append(f"a=x:{'x' * (part - start)}\n")
         size -= part
     return "".join(lines)

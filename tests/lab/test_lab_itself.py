@@ -3,10 +3,12 @@
 import socket
 import struct
 import time
+from pathlib import Path
 
 import pytest
 
 from rules.model import Endpoint
+from tests.lab import lab as labs
 from tests.lab.conftest import LabMaker
 from tests.lab.gateway import conntrack, router_state
 from tests.lab.lab import Lab
@@ -14,6 +16,8 @@ from tests.lab.phone import Call, Phone
 from tests.lab.registrar import PORT
 from tests.lab.topology import PROVIDER, ROUTER_OUTSIDE
 from tests.support.journal import MissedError
+from tests.support.netns import Namespace
+from tests.support.process import Process
 
 pytestmark = [pytest.mark.root, pytest.mark.lab]
 
@@ -45,6 +49,19 @@ def test_two_phones_of_the_provider_hear_each_other(make_lab: LabMaker) -> None:
     assert min(*out.counts(), *incoming.counts()) >= 24
     assert all(datagram.checksum_ok for datagram in wire.datagrams)
     assert lab.net.leaks() == 0
+
+
+def test_a_phone_can_be_given_one_port_for_its_audio(make_lab: LabMaker) -> None:
+    lab = make_lab(phones=0, far=2)
+    lab.registrar()
+    alice = lab.far_phone("alice", rtp_ports=(16384, 16385))
+    bob = lab.far_phone("bob", rtp_ports=(16384, 16385), auto_answer=True)
+    wire = lab.capture(lab.net.far[0], "eth0")
+    bob.register()
+    alice.register()
+    alice.dial("bob").wait_audio()
+    assert "m=audio 16384 " in wire.wait_sip("INVITE").text
+    assert "m=audio 16384 " in wire.wait_sip("SIP/2.0 200", after=len(wire.sip("REGISTER")) * 2).text
 
 
 def test_a_held_call_comes_back(make_lab: LabMaker) -> None:
@@ -184,6 +201,22 @@ def test_the_routers_address_changes(lab: Lab) -> None:
     inside.send(outside.address)
     assert outside.hear(1)[0].source == Endpoint("198.51.100.2", 16384)
     assert router_state(lab.net.router) == before
+
+
+def test_everything_ends_with_the_lab_however_it_ends(tmp_path: Path) -> None:
+    programs: list[Process] = []
+    hosts: list[Namespace] = []
+
+    def fail() -> None:
+        with labs.lab(directory=tmp_path) as lab:
+            programs.extend((lab.registrar().process, lab.phone("alice").program.process))
+            hosts.extend((lab.net.router, lab.net.provider, *lab.net.phones))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert not any(program.running for program in programs)
+    assert not any(Path("/run/netns", host.name).exists() for host in hosts)
 
 
 def test_a_captured_call_can_be_looked_at_later(lab: Lab) -> None:

@@ -61,9 +61,7 @@ class Network:
     def firewall(self) -> None:
         """Make the router drop what it forwards, but for what the inside began."""
         forward = ("iptables-legacy", "-A", "FORWARD")
-        self.router.run(
-            *forward, "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-i", "wan0", "-j", "ACCEPT"
-        )
+        self.router.run(*forward, "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-i", "wan0", "-j", "ACCEPT")
         self.router.run(*forward, "-i", "lan0", "-j", "ACCEPT")
         self.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
 

@@ -1,5 +1,6 @@
 """Datagrams as they pass an interface: whole, in order, with the verdict on their checksum."""
 
+import contextlib
 import os
 import re
 import select
@@ -19,6 +20,7 @@ from tests.support.netns import Namespace
 _ETH_P_ALL = 3
 _ETH_P_IP = 0x0800
 _LINKTYPE_RAW = 101
+_SO_RCVBUFFORCE = 33
 _SIP_START = re.compile(rb"(?:SIP/2\.0 \d{3}|[A-Z]+ [a-z]+:\S+ SIP/2\.0\r\n)")
 
 
@@ -56,12 +58,13 @@ class Capture:
     """Everything UDP that passes `interface` of `host`, from now until `close`."""
 
     def __init__(self, host: Namespace, interface: str) -> None:
-        self.datagrams: Journal[Datagram] = Journal(f"capture on {interface} of {host.name}")
+        self._datagrams: Journal[Datagram] = Journal(f"capture on {interface} of {host.name}")
         self._packets: list[tuple[float, bytes]] = []
         self._pieces: dict[bytes, dict[int, tuple[bool, bytes]]] = {}
-        self._socket = host.open_socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self._socket = host.open_socket(socket.AF_PACKET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 16 << 20)
         self._socket.bind((interface, _ETH_P_ALL))
+        self._lock = threading.Lock()
         self._wake = os.eventfd(0)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -78,6 +81,12 @@ class Capture:
             self._thread.join()
             self._socket.close()
             os.close(self._wake)
+
+    @property
+    def datagrams(self) -> Journal[Datagram]:
+        """All so far, whatever the kernel has seen by now."""
+        self._drain()
+        return self._datagrams
 
     def select(self, match: Callable[[Datagram], bool]) -> list[Datagram]:
         return [datagram for datagram in self.datagrams if match(datagram)]
@@ -110,9 +119,10 @@ class Capture:
 
     def save(self, path: Path) -> None:
         """Write what was seen as a pcap file, for a person to look at."""
+        self._drain()
         with path.open("wb") as out:
             out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, _LINKTYPE_RAW))
-            for when, packet in self._packets[:]:
+            for when, packet in self._packets:
                 size = len(packet)
                 out.write(struct.pack("<IIII", int(when), int(when % 1 * 1e6), size, size) + packet)
 
@@ -121,11 +131,16 @@ class Capture:
             ready, _, _ = select.select([self._socket.fileno(), self._wake], [], [])
             if self._wake in ready:
                 return
-            packet, (_, protocol, *_) = self._socket.recvfrom(65535)
-            if protocol == _ETH_P_IP:
-                now = time.time()
-                self._packets.append((now, packet))
-                self._take(now, packet)
+            self._drain()
+
+    def _drain(self) -> None:
+        with self._lock, contextlib.suppress(OSError):  # nothing more to read, or closed
+            while True:
+                packet, (_, protocol, *_) = self._socket.recvfrom(65535, socket.MSG_DONTWAIT)
+                if protocol == _ETH_P_IP:
+                    now = time.time()
+                    self._packets.append((now, packet))
+                    self._take(now, packet)
 
     def _take(self, now: float, packet: bytes) -> None:
         header = (packet[0] & 15) * 4
@@ -142,7 +157,7 @@ class Capture:
         del self._pieces[key]
         source, destination = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
         ports = struct.unpack("!HH", whole[:4])
-        self.datagrams.append(
+        self._datagrams.append(
             Datagram(
                 time=now,
                 source=Endpoint(source, ports[0]),
@@ -159,11 +174,7 @@ def _starts(datagram: Datagram, start: str) -> bool:
 
 
 def _is_rtp_between(datagram: Datagram, source: str | None, destination: str | None) -> bool:
-    return (
-        datagram.is_rtp
-        and source in (None, datagram.source.ip)
-        and destination in (None, datagram.destination.ip)
-    )
+    return datagram.is_rtp and source in (None, datagram.source.ip) and destination in (None, datagram.destination.ip)
 
 
 def _joined(pieces: dict[int, tuple[bool, bytes]]) -> bytes | None:

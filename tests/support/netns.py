@@ -42,7 +42,11 @@ class Namespace:
     def __init__(self, role: str) -> None:
         self.name = f"sm{os.getpid()}-{next(_numbers)}-{role}"
         run(["ip", "netns", "add", self.name])
-        self.run("ip", "link", "set", "lo", "up")
+        try:
+            self.run("ip", "link", "set", "lo", "up")
+        except BaseException:
+            self.delete()
+            raise
 
     def command(self, *argv: str) -> list[str]:
         """The command line that runs `argv` on this host."""

@@ -53,9 +53,7 @@ class Process:
             code = self._popen.wait(timeout)
         except subprocess.TimeoutExpired:
             last = "\n".join(list(self.lines)[-25:])
-            raise AssertionError(
-                f"{self.name} still runs after {timeout:g} s; it said last:\n{last}"
-            ) from None
+            raise AssertionError(f"{self.name} still runs after {timeout:g} s; it said last:\n{last}") from None
         self._reader.join(timeout)
         return code
 
