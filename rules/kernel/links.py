@@ -91,9 +91,7 @@ async def _dump(inside: Sequence[str], outside: str) -> Topology:
 
 
 def _link(row: Any) -> Link:
-    return Link(
-        row["index"], row.get_attr("IFLA_IFNAME"), row["flags"] & _UP_WITH_CARRIER == _UP_WITH_CARRIER
-    )
+    return Link(row["index"], row.get_attr("IFLA_IFNAME"), row["flags"] & _UP_WITH_CARRIER == _UP_WITH_CARRIER)
 
 
 def _address(row: Any) -> Address:

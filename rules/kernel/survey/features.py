@@ -79,9 +79,7 @@ def _trial() -> Iterator[Finding]:
         )
         return
     yield _finding("packet queues", _has_queues(), "load nfnetlink_queue (CONFIG_NETFILTER_NETLINK_QUEUE)")
-    yield _finding(
-        "connection tracking", _has_conntrack(), "load nf_conntrack_netlink (CONFIG_NF_CT_NETLINK)"
-    )
+    yield _finding("connection tracking", _has_conntrack(), "load nf_conntrack_netlink (CONFIG_NF_CT_NETLINK)")
     for name in _TABLES:
         there = _answers(_GET_INFO, name, _INFO_SIZE)
         option = f"CONFIG_IP_NF_{name.upper()}"

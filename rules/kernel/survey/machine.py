@@ -54,15 +54,11 @@ def _interface(interface: Interface, key: str) -> Finding:
         advice = f"ip link set {interface.name} up, and look at its cable"
         return Finding(Severity.ERROR, subject, "is down", advice)
     if not interface.addresses:
-        return Finding(
-            Severity.ERROR, subject, "has no IPv4 address", "give it one; the gateway waits for it"
-        )
+        return Finding(Severity.ERROR, subject, "has no IPv4 address", "give it one; the gateway waits for it")
     return Finding(Severity.OK, subject, f"is up as {', '.join(interface.addresses)}")
 
 
-def port_findings(
-    ranges: Sequence[tuple[str, tuple[int, int]]], sockets: Path = _UDP_SOCKETS
-) -> list[Finding]:
+def port_findings(ranges: Sequence[tuple[str, tuple[int, int]]], sockets: Path = _UDP_SOCKETS) -> list[Finding]:
     """A warning for each range, (configuration key, (first, last)), in which programs of this router listen.
 
     What arrives at such a port is the program's until a phone is given the port, and then the phone's.

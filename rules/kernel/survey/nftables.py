@@ -89,9 +89,7 @@ def read_nftables() -> tuple[ForeignTable, ...]:
     NotPermittedError if they may not be read.
     """
     try:
-        chains = [
-            _chain_row(family, row) for family, row in dump(_NFTABLES, _GET_CHAIN) if family in _FAMILIES
-        ]
+        chains = [_chain_row(family, row) for family, row in dump(_NFTABLES, _GET_CHAIN) if family in _FAMILIES]
         helpers = {(helper.table, helper.name) for helper in sip_helper_objects()}
         rules: dict[tuple[str, str], list[ForeignRule]] = {}
         for family, row in dump(_NFTABLES, _GET_RULE):

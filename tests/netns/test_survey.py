@@ -1,0 +1,304 @@
+"""What is found out about namespaces with other people's rules in them."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from rules.kernel.links import LinkWatch
+from rules.kernel.queue import PacketQueue
+from rules.kernel.survey import Finding, Severity, masquerade_present, survey
+from tests.support.netns import Namespace, hosts, link
+
+pytestmark = pytest.mark.root
+
+NETWORKS = ("10.0.0.0/24",)
+QUEUE = 9
+
+
+@pytest.fixture
+def router() -> Iterator[Namespace]:
+    with hosts("router", "world") as (router, world):
+        link(router, "lan0", world, "lan")
+        link(router, "wan0", world, "wan")
+        router.run("ip", "addr", "add", "10.0.0.1/24", "dev", "lan0")
+        router.run("ip", "addr", "add", "198.51.100.1/24", "dev", "wan0")
+        router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        yield router
+
+
+def look() -> list[Finding]:
+    topology = asyncio.run(LinkWatch().snapshot(["lan0"], "wan0"))
+    return survey(topology, sip_ports=(5060,), media_ports=(20000, 29999), queue=QUEUE)
+
+
+def troubles(router: Namespace) -> list[Finding]:
+    return [finding for finding in router.call(look) if finding.severity is not Severity.OK]
+
+
+def masquerade(router: Namespace, *inside: str) -> str | None:
+    return router.call(masquerade_present, "wan0", NETWORKS, inside or ("",))
+
+
+def iptables(router: Namespace, rules: str) -> None:
+    for rule in rules.strip().splitlines():
+        router.run("iptables-legacy", *rule.split())
+
+
+def nft(router: Namespace, ruleset: str) -> None:
+    # nft wants each chain's end on a line of its own
+    router.run("nft", "-f", "-", stdin=ruleset.replace("; }", "; }\n"))
+
+
+def test_a_fit_machine_has_no_trouble_and_is_left_untouched(router: Namespace) -> None:
+    findings = router.call(look)
+    assert {finding.severity for finding in findings} == {Severity.OK}
+    subjects = {finding.subject for finding in findings}
+    assert {"rights", "packet queues", "legacy table nat", "target NFQUEUE", "match set"} <= subjects
+    assert {"set type hash:ip,port,ip", "interface wan0", "forwarding", "packet queue 9"} <= subjects
+    assert router.run("cat", "/proc/net/ip_tables_names") == ""
+    assert router.run("nft", "list", "ruleset") == ""
+
+
+def test_interfaces_and_forwarding_are_told(router: Namespace) -> None:
+    router.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+    router.run("ip", "addr", "flush", "dev", "wan0")
+    router.run("ip", "link", "set", "lan0", "down")
+    told = {finding.subject: finding for finding in troubles(router)}
+    assert told["forwarding"].severity is Severity.WARNING
+    assert "sysctl net.ipv4.ip_forward=1" in told["forwarding"].advice
+    assert told["interface lan0"].what == "is down"
+    assert told["interface wan0"].what == "has no IPv4 address"
+    router.run("ip", "link", "del", "wan0")
+    told = {finding.subject: finding for finding in troubles(router)}
+    assert told["interface wan0"].what == "does not exist"
+    assert "outside.interface" in told["interface wan0"].advice
+
+
+def test_programs_on_our_ports_and_on_our_queue_are_told(router: Namespace) -> None:
+    def check() -> list[Finding]:
+        queue = PacketQueue(QUEUE, lambda packet: packet.accept(), fail_open=False)
+        with socket.socket(type=socket.SOCK_DGRAM) as sip, socket.socket(type=socket.SOCK_DGRAM) as rtp:
+            sip.bind(("198.51.100.1", 5060))
+            rtp.bind(("", 29999))
+            found = look()
+        queue.close()
+        return found
+
+    told = {finding.subject: finding for finding in router.call(check) if finding.severity is not Severity.OK}
+    assert told.keys() == {"sip.ports", "media.ports", f"packet queue {QUEUE}"}
+    assert "UDP port 5060" in told["sip.ports"].what
+    assert "UDP port 29999" in told["media.ports"].what
+    assert "bound by process" in told[f"packet queue {QUEUE}"].what
+
+
+def test_missing_rights_are_told(router: Namespace) -> None:
+    def check() -> list[Finding]:
+        os.setuid(65534)
+        return look()
+
+    told = [finding for finding in router.call(check) if finding.severity is not Severity.OK]
+    assert told[0] == Finding(Severity.ERROR, "rights", "CAP_NET_ADMIN and CAP_NET_RAW missing", "run as root")
+    assert any(finding.subject == "kernel" and "cannot be tried out" in finding.what for finding in told)
+    assert any(finding.subject == "firewall" for finding in told)
+
+
+@pytest.mark.parametrize(
+    ("ruleset", "expected"),
+    [
+        (
+            "table inet fw { chain pass { type filter hook forward priority 0; policy drop; } }",
+            "the drop policy of chain pass in nft table inet fw",
+        ),
+        (
+            "table ip fw { chain sub { iifname lan* drop; }"
+            " chain pass { type filter hook forward priority 0; jump sub; } }",
+            "chain sub in nft table ip fw",
+        ),
+        (
+            "table inet fw { chain pass { type filter hook forward priority 0; udp dport 20000-20100 reject; } }",
+            "chain pass in nft table inet fw",
+        ),
+        (
+            "table inet fw { chain pre { type filter hook prerouting priority 0; iif wan0 udp dport 5060 drop; } }",
+            "chain pre in nft table inet fw",
+        ),
+    ],
+)
+def test_nft_rules_that_drop_calls_are_named(router: Namespace, ruleset: str, expected: str) -> None:
+    nft(router, ruleset)
+    told = troubles(router)
+    assert told
+    assert {finding.subject for finding in told} == {"firewall"}
+    assert all(finding.severity is Severity.WARNING for finding in told)
+    assert expected in told[0].what
+    for finding in told:
+        assert finding.advice.startswith("let them pass before it: nft insert rule ")
+
+
+@pytest.mark.parametrize(
+    "ruleset",
+    [
+        "table inet fw { chain pass { type filter hook forward priority 0; ct state invalid drop; } }",
+        "table inet fw { chain pass { type filter hook forward priority 0; tcp dport 5060 drop; } }",
+        "table inet fw { chain pass { type filter hook forward priority 0; udp dport 53 drop; } }",
+        "table inet fw { chain pass { type filter hook forward priority 0; iifname guest0 drop; } }",
+        "table inet fw { chain pass { type filter hook forward priority 0; meta nfproto ipv6 drop; } }",
+        "table inet fw { chain pass { type filter hook forward priority 0; ip saddr 192.0.2.1 drop; } }",
+        "table inet fw { chain in { type filter hook input priority 0; policy drop; } }",
+        "table ip6 fw { chain pass { type filter hook forward priority 0; policy drop; } }",
+        """table inet fw {
+             chain pass { type filter hook forward priority 0; policy drop;
+               ct state established,related accept
+               ct status dnat accept
+               iifname "lan0" jump from_lan
+               jump refuse; }
+             chain from_lan { oifname "wan0" counter accept; }
+             chain refuse { meta l4proto tcp reject with tcp reset; reject; } }""",
+    ],
+)
+def test_nft_rules_that_let_calls_pass_are_not_blamed(router: Namespace, ruleset: str) -> None:
+    nft(router, ruleset)
+    assert troubles(router) == []
+
+
+def test_following_the_advice_ends_the_trouble(router: Namespace) -> None:
+    nft(router, "table inet fw { chain pass { type filter hook forward priority 0; policy drop; } }")
+    [told] = troubles(router)
+    router.run(*told.advice.partition(": ")[2].split())
+    [told] = troubles(router)
+    router.run(*told.advice.partition(": ")[2].split())
+    assert troubles(router) == []
+
+
+def test_rules_of_iptables_nft_are_read_as_well(router: Namespace) -> None:
+    router.run("iptables-nft", "-P", "FORWARD", "DROP")
+    router.run("iptables-nft", "-A", "FORWARD", "-m", "comment", "--comment", "x", "-i", "lan0", "-j", "ACCEPT")
+    [told] = troubles(router)
+    assert (
+        "drop policy of chain FORWARD in nft table ip filter drops calls on their way from wan0 to lan0" in told.what
+    )
+    router.run("iptables-nft", "-t", "nat", "-A", "POSTROUTING", "-s", "10.0.0.0/8", "-o", "wan0", "-j", "MASQUERADE")
+    assert "chain POSTROUTING in nft table ip nat" in (masquerade(router) or "")
+
+
+def test_legacy_rules_that_drop_calls_are_named_but_not_those_we_stand_before(router: Namespace) -> None:
+    iptables(
+        router,
+        """
+        -P FORWARD DROP
+        -A FORWARD -j REJECT
+        -t mangle -N SIPMASQ-FORWARD
+        -t mangle -A SIPMASQ-FORWARD -j DROP
+        -t mangle -A FORWARD -m conntrack --ctstate INVALID -j DROP
+        """,
+    )
+    assert troubles(router) == []
+    iptables(router, "-t mangle -A FORWARD -i wan0 -p udp --dport 16384:32767 -j DROP\n-t raw -P PREROUTING DROP")
+    told = troubles(router)
+    assert [finding.subject for finding in told] == ["firewall", "firewall"]
+    assert {finding.what.partition(" drops")[0] for finding in told} == {
+        "rule 2 of chain FORWARD in iptables-legacy table mangle",
+        "the drop policy of chain PREROUTING in iptables-legacy table raw",
+    }
+
+
+@pytest.mark.parametrize("tool", ["iptables-legacy", "iptables-nft"])
+def test_the_kernels_own_sip_helper_is_an_error(router: Namespace, tool: str) -> None:
+    router.run(tool, "-t", "raw", "-A", "PREROUTING", "-p", "udp", "--dport", "69", "-j", "CT", "--helper", "tftp")
+    assert troubles(router) == []
+    router.run(tool, "-t", "raw", "-A", "PREROUTING", "-p", "udp", "--dport", "5060", "-j", "CT", "--helper", "sip")
+    [told] = troubles(router)
+    assert (told.severity, told.subject) == (Severity.ERROR, "kernel SIP helper")
+    assert "chain PREROUTING" in told.what
+    assert told.advice == "delete that rule"
+
+
+def test_the_kernels_own_sip_helper_as_an_nft_object_is_an_error(router: Namespace) -> None:
+    declared = 'table inet h { ct helper s { type "sip" protocol udp; } }'
+    nft(router, declared)
+    assert troubles(router) == []
+    nft(
+        router, "table inet h { chain c { type filter hook prerouting priority 0; udp dport 5060 ct helper set s; } }"
+    )
+    [told] = troubles(router)
+    assert told.severity is Severity.ERROR
+    assert "chain c in nft table inet h" in told.what
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "-t nat -A POSTROUTING -o wan0 -j MASQUERADE",
+        "-t nat -A POSTROUTING -s 10.0.0.0/8 ! -d 10.0.0.0/8 -j SNAT --to-source 198.51.100.1",
+        "-t nat -A POSTROUTING -o wan+ -m policy --dir out --pol none -m comment --comment x -j MASQUERADE",
+        "-t nat -N OUT\n-t nat -A OUT -j MASQUERADE\n-t nat -A POSTROUTING ! -o lan0 -j OUT",
+        "-t nat -N OUT\n-t nat -A OUT -j MASQUERADE\n-t nat -A POSTROUTING -s 10.0.0.0/24 -g OUT",
+    ],
+)
+def test_a_legacy_masquerade_of_others_is_found(router: Namespace, rules: str) -> None:
+    iptables(router, rules)
+    assert "in iptables-legacy table nat" in (masquerade(router) or "")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "-t nat -A POSTROUTING -o other0 -j MASQUERADE",
+        "-t nat -A POSTROUTING -s 10.0.0.0/25 -o wan0 -j MASQUERADE",
+        "-t nat -A POSTROUTING -d 192.0.2.1 -o wan0 -j MASQUERADE",
+        "-t nat -A POSTROUTING -o wan0 -p tcp -j MASQUERADE",
+        "-t nat -A POSTROUTING -o wan0 -m mark --mark 1 -j MASQUERADE",
+        "-t nat -A POSTROUTING -s 10.0.0.0/24 -j RETURN\n-t nat -A POSTROUTING -o wan0 -j MASQUERADE",
+        "-t nat -N SIPMASQ-MASQUERADE\n-t nat -A SIPMASQ-MASQUERADE -o wan0 -j MASQUERADE\n"
+        "-t nat -A POSTROUTING -j SIPMASQ-MASQUERADE",
+        "-t nat -N UNUSED\n-t nat -A UNUSED -o wan0 -j MASQUERADE",
+    ],
+)
+def test_other_legacy_rules_do_not_count_as_masquerade(router: Namespace, rules: str) -> None:
+    iptables(router, rules)
+    assert masquerade(router) is None
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "oifname wan0 masquerade",
+        "oif wan0 masquerade",
+        'oifname "wan*" snat ip to 198.51.100.1',
+        "ip saddr 10.0.0.0/8 oifname != lan0 masquerade",
+        "ip saddr 10.0.0.0/23 counter masquerade random",
+        "meta nfproto ipv4 masquerade",
+    ],
+)
+def test_an_nft_masquerade_of_others_is_found(router: Namespace, rules: str) -> None:
+    nft(router, f"table inet n {{ chain post {{ type nat hook postrouting priority 100; {rules}; }} }}")
+    assert "chain post in nft table inet n" in (masquerade(router) or "")
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "oifname other0 masquerade",
+        "ip saddr 10.0.0.0/25 masquerade",
+        "ip saddr != 10.0.0.0/24 masquerade",
+        "oifname wan0 meta mark 7 masquerade",
+        "oifname wan0 meta l4proto tcp masquerade",
+        "ip saddr 10.0.0.0/16 accept; oifname wan0 masquerade",
+        "oifname wan0 dnat to 10.0.0.9",
+    ],
+)
+def test_other_nft_rules_do_not_count_as_masquerade(router: Namespace, rules: str) -> None:
+    hook = "prerouting" if "dnat" in rules else "postrouting"
+    rules = rules.replace("oifname", "iifname") if "dnat" in rules else rules
+    nft(router, f"table ip n {{ chain post {{ type nat hook {hook} priority 100; {rules}; }} }}")
+    assert masquerade(router) is None
+
+
+def test_a_masquerade_by_inside_interface_needs_that_interface(router: Namespace) -> None:
+    nft(router, "table ip n { chain post { type nat hook postrouting priority 100; iifname lan0 masquerade; } }")
+    assert masquerade(router) is None
+    assert "chain post" in (masquerade(router, "lan0") or "")
+    assert masquerade(router, "lan0", "lan1") is None
