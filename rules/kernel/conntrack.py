@@ -1,14 +1,15 @@
 """The UDP connections the kernel tracks, over netlink; in the one thread that owns the kernel.
 
-The kernel finds an entry at once only by all its addresses, and the far ones are not known. So it is asked to walk
-its whole table (5 ms for 262144 buckets) and to hand out what matches. Up to a few walks it is asked for
-one address each; beyond that, one walk that hands out all of UDP is the cheaper one.
+The kernel finds an entry at once only by all its addresses, and the far ones are not known. So it walks its
+whole table (5 ms for 262144 buckets) and hands out what matches: by a walk for each address asked for, or by one
+walk that hands out all of UDP, whichever costs less.
 """
 
 import errno
 import socket
 import struct
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from pyroute2.netlink.nfnetlink import NFNL_SUBSYS_CTNETLINK
 from pyroute2.netlink.nfnetlink.nfctsocket import (
@@ -23,7 +24,8 @@ from rules.flows import Flow, Search
 from rules.kernel.netlink import BODY, NESTED, NET_ORDER, Netlink, attribute, refusal
 from rules.model import Endpoint
 
-_WALKS = 2  # by address; more cost more than reading every UDP entry of a busy router
+_ENTRY = 85  # buckets walked in the time it takes to hand out one entry
+_LIMITS = Path("/proc/sys/net/netfilter")
 
 # <linux/netfilter/nfnetlink_conntrack.h>: a tuple as the kernel writes it, from its own header on
 _TUPLE = struct.Struct("=12x4s4x4s8xB7x2s6x2s")  # source, target, protocol, source port, target port
@@ -46,7 +48,10 @@ class Conntrack:
         """The entries that the search touches."""
         filters = [NFCTAttrTuple(proto=socket.IPPROTO_UDP, saddr=ip) for ip in {i.ip for i in search.insides}]
         filters += [NFCTAttrTuple(proto=socket.IPPROTO_UDP, daddr=ip) for ip in {p.ip for p in search.publics}]
-        if search.thorough or len(filters) > _WALKS:
+        walks = len(filters)
+        if search.thorough or (
+            walks > 1 and _limit("nf_conntrack_count") * _ENTRY < _limit("nf_conntrack_buckets") * (walks - 1)
+        ):
             filters = [NFCTAttrTuple(proto=socket.IPPROTO_UDP)]
         insides = {_pack(each) for each in search.insides}
         publics = {_pack(each) for each in search.publics}
@@ -82,6 +87,13 @@ class Conntrack:
                     yield Flow(*map(_unpack, ends))
         except OSError as error:
             raise refusal("reading conntrack entries", error.errno or 0, str(error)) from error
+
+
+def _limit(name: str) -> int:
+    try:
+        return int((_LIMITS / name).read_text())
+    except OSError:
+        return 0
 
 
 def _reply(data: bytes, start: int) -> tuple[bytes, bytes]:

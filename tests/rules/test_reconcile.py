@@ -1,0 +1,310 @@
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules import owner
+from rules.errors import KernelError
+from rules.fake import FakeBackend
+from rules.flows import Flow
+from rules.model import Endpoint, Forward, Setup, Traffic
+from rules.plan import plan
+from rules.reconcile import Cleaned, Reconciler
+from rules.ruleset import Element, Rule, SetSpec
+from tests.rules.cases import CLOSED, OPEN, PHONE, RTCP, RTP, SETUP
+from tests.rules.strategies import changes
+
+T = TypeVar("T")
+PEER = Endpoint("198.51.100.7", 9000)
+OLD_RTP_FLOW = Flow(RTP.inside, PEER, PEER, Endpoint("203.0.113.1", 1024))
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(coroutine)
+
+
+def table(*forwards: Forward) -> dict[Endpoint, Forward | None]:
+    return {forward.inside: forward for forward in forwards}
+
+
+def gone(*forwards: Forward) -> dict[Endpoint, Forward | None]:
+    return dict.fromkeys(forward.inside for forward in forwards)
+
+
+async def started(kernel: FakeBackend, *forwards: Forward, setup: Setup = SETUP) -> Reconciler:
+    rules = Reconciler(kernel)
+    await rules.configure(setup)
+    rules.want(table(*forwards))
+    await rules.apply()
+    return rules
+
+
+def holds(kernel: FakeBackend, setup: Setup, *forwards: Forward) -> bool:
+    """Whether a fresh look finds exactly the plan for these."""
+    wanted = plan(setup, forwards)
+    ours = {(t, name): lines for t, held in kernel.tables.items() for name, lines in held.items()}
+    chains = {(chain.table, chain.name): list(chain.rules) for chain in wanted.chains}
+    return all(
+        sorted(map(repr, ours[key])) == sorted(map(repr, rules)) for key, rules in chains.items()
+    ) and kernel.entries == dict(wanted.entries)
+
+
+def test_apply_makes_what_is_planned() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, PHONE, RTP, RTCP, OPEN, CLOSED)
+        assert holds(kernel, SETUP, PHONE, RTP, RTCP, OPEN, CLOSED)
+        assert not await rules.verify()
+
+    run(story())
+
+
+def test_applying_and_configuring_twice_changes_nothing() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, PHONE, RTP)
+        commits = kernel.commits
+        await rules.apply()
+        rules.want(table(PHONE, RTP))
+        await rules.apply()
+        await rules.configure(SETUP)
+        await rules.repair()
+        assert kernel.commits == commits
+
+    run(story())
+
+
+@given(st.lists(changes(), max_size=8))
+def test_whatever_the_way_the_end_is_the_plan(batches: list[dict[Endpoint, Forward | None]]) -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel)
+        wanted: dict[Endpoint, Forward] = {}
+        for batch in batches:
+            try:
+                rules.want(batch)
+            except ValueError:
+                continue
+            await rules.apply()
+            wanted = {k: v for k, v in {**wanted, **batch}.items() if v is not None}
+            assert holds(kernel, SETUP, *wanted.values())
+        assert not await rules.verify()
+
+    run(story())
+
+
+@given(st.lists(st.tuples(changes(), st.sampled_from(["", "nat", "sipmasq-in", "sipmasq-out", "flows"])), max_size=6))
+def test_whatever_fails_on_the_way_the_end_is_the_plan(
+    batches: list[tuple[dict[Endpoint, Forward | None], str]],
+) -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel)
+        wanted: dict[Endpoint, Forward] = {}
+        for batch, fault in batches:
+            kernel.fail_commit = fault if fault == "nat" else None
+            kernel.fail_set = fault if fault.startswith("sipmasq") else None
+            kernel.fail_flows = fault == "flows"
+            try:
+                rules.want(batch)
+            except ValueError:
+                continue
+            wanted = {k: v for k, v in {**wanted, **batch}.items() if v is not None}
+            try:
+                await rules.apply()
+            except KernelError:
+                continue
+            assert holds(kernel, SETUP, *wanted.values())
+        kernel.fail_commit = kernel.fail_set = None
+        kernel.fail_flows = False
+        await rules.apply()
+        assert holds(kernel, SETUP, *wanted.values())
+
+    run(story())
+
+
+@pytest.mark.parametrize("fault", ["fail_set", "fail_commit"])
+def test_what_failed_and_was_taken_back_leaves_nothing(fault: str) -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, PHONE)
+        kernel.fail_set = "sipmasq-out" if fault == "fail_set" else None
+        kernel.fail_commit = "nat" if fault == "fail_commit" else None
+        rules.want(table(RTP))
+        with pytest.raises(KernelError, match="refused on request"):
+            await rules.apply()
+        rules.want(gone(RTP))
+        await rules.apply()
+        assert holds(kernel, SETUP, PHONE)
+
+    run(story())
+
+
+def test_a_failed_commit_is_made_up_for_by_the_next_apply() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[OLD_RTP_FLOW])
+        rules = await started(kernel)
+        kernel.fail_commit = "nat"
+        rules.want(table(RTP))
+        with pytest.raises(KernelError):
+            await rules.apply()
+        kernel.fail_read = True
+        with pytest.raises(KernelError):
+            await rules.apply()
+        assert (await rules.apply()).cut == {RTP.inside}
+        assert holds(kernel, SETUP, RTP)
+
+    run(story())
+
+
+def test_a_look_at_the_flows_that_failed_is_owed() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[OLD_RTP_FLOW])
+        rules = await started(kernel)
+        kernel.fail_flows = True
+        rules.want(table(RTP))
+        with pytest.raises(KernelError, match="conntrack"):
+            await rules.apply()
+        assert (await rules.apply()).cut == {RTP.inside}
+        assert kernel.conntrack == []
+
+    run(story())
+
+
+def test_the_end_of_a_call_takes_its_flows_and_no_others() -> None:
+    async def story() -> None:
+        there = Endpoint("203.0.113.1", RTP.port)
+        other = Flow(OPEN.inside, PEER, PEER, Endpoint("203.0.113.1", OPEN.port))
+        kernel = FakeBackend(
+            conntrack=[Flow(RTP.inside, PEER, PEER, there), Flow(PEER, there, RTP.inside, PEER), other]
+        )
+        rules = await started(kernel, RTP, OPEN)
+        assert len(kernel.conntrack) == 3
+        rules.want(gone(RTP))
+        assert (await rules.apply()).cut == frozenset()
+        assert kernel.conntrack == [other]
+
+    run(story())
+
+
+def test_a_new_address_moves_every_forward_and_ends_the_old_flows() -> None:
+    async def story() -> None:
+        old = Flow(RTP.inside, PEER, PEER, Endpoint("203.0.113.1", RTP.port))
+        kernel = FakeBackend(conntrack=[old])
+        rules = await started(kernel, PHONE, RTP)
+        moved = replace(SETUP, address="203.0.113.99")
+        assert (await rules.configure(moved)).cut == {RTP.inside}
+        assert holds(kernel, moved, PHONE, RTP)
+        assert kernel.conntrack == []
+
+    run(story())
+
+
+def test_what_a_dead_predecessor_left_is_adopted_without_its_forwards() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[Flow(RTP.inside, PEER, PEER, Endpoint("203.0.113.1", RTP.port))])
+        await started(kernel, PHONE, RTP, setup=replace(SETUP, forwarding_was_off=True))
+        assert kernel.conntrack
+        heir = Reconciler(kernel)
+        await heir.configure(SETUP)
+        assert holds(kernel, replace(SETUP, forwarding_was_off=True))
+        assert kernel.conntrack == []
+        await heir.configure(replace(SETUP, queue=7))
+        assert (await heir.clean()).forwarding_was_off
+
+    run(story())
+
+
+def test_sets_of_another_version_are_made_anew() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        await started(kernel, PHONE, RTP)
+        kernel.sets[owner.SET_SIP] = SetSpec(owner.SET_SIP, "hash:ip", counters=False)
+        await Reconciler(kernel).configure(SETUP)
+        assert kernel.sets[owner.SET_SIP].type == "hash:ip,port"
+        assert holds(kernel, SETUP)
+
+    run(story())
+
+
+def test_what_strangers_broke_is_repaired() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, PHONE, RTP)
+        kernel.tables["filter"]["FORWARD"].clear()
+        kernel.tables["nat"]["SIPMASQ-PREROUTING"].pop()
+        kernel.entries.popitem()
+        drift = await rules.verify()
+        assert len(drift.missing) == 3
+        await rules.repair()
+        assert not await rules.verify()
+        assert holds(kernel, SETUP, PHONE, RTP)
+
+    run(story())
+
+
+def test_rules_of_others_stay_where_they_are() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        for held in kernel.tables.values():
+            for chain, lines in held.items():
+                lines += [f"first of {chain}", f"second of {chain}"]
+        kernel.tables["filter"]["DOCKER"] = ["a rule"]
+        kernel.sets["f2b-sshd"] = SetSpec("f2b-sshd", "hash:ip,port", counters=False)
+        kernel.entries[Element("f2b-sshd", PEER)] = ""
+        before = {name: {chain: list(lines) for chain, lines in held.items()} for name, held in kernel.tables.items()}
+        rules = await started(kernel, PHONE, RTP)
+        postrouting = kernel.tables["nat"]["POSTROUTING"]
+        assert [line.target if isinstance(line, Rule) else line for line in postrouting] == [
+            owner.POSTROUTING,
+            "first of POSTROUTING",
+            "second of POSTROUTING",
+            owner.MASQUERADE,
+        ]
+        await rules.clean()
+        assert kernel.tables == before
+        assert set(kernel.sets) == {"f2b-sshd"}
+        assert set(kernel.entries) == {Element("f2b-sshd", PEER)}
+
+    run(story())
+
+
+def test_clean_needs_nothing_but_the_marks_and_may_be_repeated() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[Flow(RTP.inside, PEER, PEER, Endpoint("203.0.113.1", RTP.port))])
+        await started(kernel, PHONE, RTP)
+        cleaned = await Reconciler(kernel).clean()
+        assert "set sipmasq-in" in cleaned.removed
+        assert kernel.conntrack == []
+        assert not kernel.sets
+        assert await Reconciler(kernel).clean() == Cleaned((), forwarding_was_off=False)
+
+    run(story())
+
+
+def test_counters_add_up_the_sources() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, PHONE, RTP, OPEN, CLOSED)
+        kernel.counts[Element(owner.SET_IN, RTP.inside, "198.51.100.7")] = 3
+        kernel.counts[Element(owner.SET_IN, RTP.inside, "198.51.100.8")] = 4
+        kernel.counts[Element(owner.SET_OUT, RTP.inside)] = 5
+        kernel.counts[Element(owner.SET_ANY, OPEN.inside)] = 6
+        assert await rules.counters() == {
+            RTP.inside: Traffic(7, 5),
+            OPEN.inside: Traffic(6, 0),
+            CLOSED.inside: Traffic(0, 0),
+        }
+
+    run(story())
+
+
+def test_nothing_is_applied_before_there_is_a_setup() -> None:
+    rules = Reconciler(FakeBackend())
+    with pytest.raises(RuntimeError, match="before configure"):
+        run(rules.apply())
+    assert rules.ruleset().chains == ()
