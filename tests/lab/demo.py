@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -37,8 +38,8 @@ class Story:
     def chapter(self, title: str) -> None:
         self._console.rule(f"[bold]{title}", align="left")
 
-    def say(self, text: str) -> None:
-        self._console.print(text, highlight=False)
+    def say(self, text: str, style: str = "") -> None:
+        self._console.print(Text(text, style=style))
 
     def tell(self) -> None:
         """Show what has happened since the last time."""
@@ -48,8 +49,8 @@ class Story:
     def wait_spoken(self, far: str) -> None:
         """Wait until both have spoken for a while, as the outside interface sees it."""
         seen = len(self._outside.datagrams)
-        self._outside.wait_rtp(_SPOKEN, source=far, after=seen)
-        self._outside.wait_rtp(_SPOKEN, destination=far, after=seen)
+        self._outside.wait_rtp(_SPOKEN, source=far, after=seen, timeout=5)
+        self._outside.wait_rtp(_SPOKEN, destination=far, after=seen, timeout=5)
 
     def wait_rules_gone(self, before: frozenset[str]) -> bool:
         """Whether no rule beyond `before` is left within the time a teardown may take."""
@@ -99,9 +100,15 @@ def main() -> int:
     with lab(phones=1, far=1) as it:
         verdict = Table(title="Verdict", title_justify="left", show_header=False)
         good = True
-        for what, detail, passed in _play(console, it):
-            verdict.add_row(what, detail, "[green]yes" if passed else "[red]NO")
-            good = good and passed
+        try:
+            for what, detail, passed in _play(console, it):
+                verdict.add_row(what, Text(detail), "[green]yes" if passed else "[red]NO")
+                good = good and passed
+        except AssertionError as error:
+            verdict.add_row("The story came to its end", Text(_first_line(error)), "[red]NO")
+            good = False
+        if not good:
+            _show_log(console, it.directory / "gateway.log")
         console.print(verdict)
     return 0 if good else 1
 
@@ -150,13 +157,13 @@ def _call(story: Story, caller: Phone, called: Phone) -> tuple[str, bool]:
         out.wait_established()
         incoming.wait_established()
         story.say("... they talk for two seconds ...")
-    except MissedError as missed:
-        return str(missed).partition("\n")[0], False
+    except AssertionError as error:
+        return _first_line(error), False
     far = caller if caller.address.startswith("203.") else called
     try:
         story.wait_spoken(far.address)
     except MissedError as missed:
-        story.say(f"[red]{str(missed).partition(chr(10))[0]}")
+        story.say(_first_line(missed), style="red")
     story.tell()
     out.hangup()
     mine, theirs = out.counts(), incoming.counts()
@@ -167,6 +174,16 @@ def _call(story: Story, caller: Phone, called: Phone) -> tuple[str, bool]:
     if not gone:
         return "rules of the call are left", False
     return text, min(mine.received, theirs.received) >= _SPOKEN // 2
+
+
+def _show_log(console: Console, log: Path) -> None:
+    if log.exists():
+        console.rule("What the gateway logged", align="left")
+        console.print(Text(log.read_text(errors="replace")))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _counted(phone: Phone, count: PacketCount) -> str:
