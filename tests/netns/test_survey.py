@@ -62,6 +62,16 @@ def test_a_fit_machine_has_no_trouble_and_is_left_untouched(router: Namespace) -
     assert router.run("nft", "list", "ruleset") == ""
 
 
+def test_reading_tables_in_use_creates_no_others(router: Namespace) -> None:
+    iptables(router, "-t nat -N OUT\n-t nat -A OUT -j MASQUERADE\n-t nat -A POSTROUTING -j OUT\n-t nat -I OUT -j NFLOG")
+    before = router.run("iptables-legacy-save", "-t", "nat").splitlines()
+    assert masquerade(router)
+    assert troubles(router) == []
+    assert router.run("cat", "/proc/net/ip_tables_names") == "nat\n"
+    after = router.run("iptables-legacy-save", "-t", "nat").splitlines()
+    assert [line for line in after if line[0] != "#"] == [line for line in before if line[0] != "#"]
+
+
 def test_interfaces_and_forwarding_are_told(router: Namespace) -> None:
     router.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
     router.run("ip", "addr", "flush", "dev", "wan0")

@@ -1,5 +1,6 @@
 """The tables of iptables-legacy, read through python-iptables; in the one thread that may use it."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,17 +42,38 @@ def tables_in_use() -> tuple[str, ...]:
 
 def read_legacy() -> tuple[ForeignTable, ...]:
     """Every legacy table in use but our own chains and rules; KernelError if one cannot be read."""
-    return tuple(_table(name) for name in tables_in_use())
+    with _only_tables_in_use() as names:
+        # opened beforehand, for python-iptables would open them so that closing them commits
+        tables = [_open(name) for name in names]
+        return tuple(_table(table) for table in tables)
 
 
-def _table(name: str) -> ForeignTable:
+@contextlib.contextmanager
+def _only_tables_in_use() -> Iterator[tuple[str, ...]]:
+    """Keep python-iptables from looking for a jump's target in tables not in use, which creates them."""
+    names = tables_in_use()
+    known: dict[str, bool] = iptc.Table.existing_table_names
+    before = dict(known)
+    known.update({name: name in names for name in iptc.Table.ALL})
+    try:
+        yield names
+    finally:
+        known.clear()
+        known.update(before)
+
+
+def _open(name: str) -> Any:
     try:
         table = iptc.Table(name, autocommit=False)
         table.refresh()
-        chains = [chain for chain in table.chains if not owner.is_chain(chain.name)]
-        return ForeignTable(name, True, {chain.name: _chain(table, chain) for chain in chains})
     except iptc.IPTCError as error:
         raise KernelError(f"iptables-legacy table {name} cannot be read: {error}") from error
+    return table
+
+
+def _table(table: Any) -> ForeignTable:
+    chains = [chain for chain in table.chains if not owner.is_chain(chain.name)]
+    return ForeignTable(table.name, True, {chain.name: _chain(table, chain) for chain in chains})
 
 
 def _chain(table: Any, chain: Any) -> ForeignChain:
