@@ -9,7 +9,7 @@ import itertools
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from pyroute2.netlink import NETLINK_NETFILTER
 
@@ -27,8 +27,11 @@ _ERROR, _DONE = 2, 3
 _TYPE = 0x3FFF
 _CHUNK = 128 * 1024
 _TIMEOUT = 10.0  # seconds; the kernel answers while it is asked
-_BATCH = 64  # requests in flight: their answers must fit the receive buffer
+_BATCH = 64  # requests in flight, and
+_BATCH_SIZE = 64 * 1024  # bytes of them: they must fit the send buffer, their answers the receive buffer
 
+Request = tuple[int, int, bytes]
+"""Command, flags and attributes."""
 BODY = _HEADER.size + len(_FAMILY)
 """Where the attributes of a message begin."""
 
@@ -73,11 +76,10 @@ class Netlink:
                     raise OSError(code, os.strerror(code))
                 yield data, start + len(_FAMILY), end
 
-    def tell(self, requests: Sequence[tuple[int, int, bytes]]) -> list[int]:
-        """Send requests (command, flags, body) and return the error number of each, 0 for done."""
+    def tell(self, requests: Iterable[Request]) -> list[int]:
+        """Send requests and return the error number of each, 0 for done."""
         codes: list[int] = []
-        for at in range(0, len(requests), _BATCH):
-            batch = requests[at : at + _BATCH]
+        for batch in _batches(requests):
             first = self._send((command, flags | REQUEST | ACK, body) for command, flags, body in batch)
             waiting = len(batch)
             while waiting:
@@ -100,7 +102,7 @@ class Netlink:
                     return answer
                 answer = (data, start + len(_FAMILY), end)
 
-    def _send(self, requests: Iterable[tuple[int, int, bytes]]) -> int:
+    def _send(self, requests: Iterable[Request]) -> int:
         """The sequence number of the first one."""
         parts: list[bytes] = []
         first = 0
@@ -121,6 +123,19 @@ class Netlink:
             if first <= sequence < (last or first + 1):
                 yield kind, data, offset + _HEADER.size, offset + length
             offset += (length + 3) & ~3
+
+
+def _batches(requests: Iterable[Request]) -> Iterator[list[Request]]:
+    batch: list[Request] = []
+    size = 0
+    for request in requests:
+        if batch and (len(batch) == _BATCH or size + len(request[2]) > _BATCH_SIZE):
+            yield batch
+            batch, size = [], 0
+        batch.append(request)
+        size += len(request[2])
+    if batch:
+        yield batch
 
 
 def refusal(what: str, code: int, reason: str | None = None) -> KernelError:
