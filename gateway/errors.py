@@ -37,3 +37,15 @@ class NoPortLeftError(LimitError):
 
 class ConfigError(SipmasqError):
     """The operator's configuration is wrong; the text names key, value and what is allowed."""
+
+
+class ResolveError(SipmasqError):
+    """A DNS name leads to no usable address; the text says why."""
+
+
+class ControlError(SipmasqError):
+    """Gateway and command line did not come together over the control socket."""
+
+
+class NotRunningError(ControlError):
+    """Nobody answers at the control socket."""

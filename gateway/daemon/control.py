@@ -1,0 +1,169 @@
+"""The Unix socket over which the command line asks the running gateway: one line of JSON each way.
+
+The question is ``{"command": "calls"}``, the answer ``{"ok": ...}`` or ``{"error": "..."}``.
+"""
+
+import asyncio
+import errno
+import json
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from gateway.errors import ControlError, NotRunningError
+from rules.errors import NotPermittedError, SipmasqError
+
+log = logging.getLogger(__name__)
+
+_LONGEST_QUESTION = 4096
+_MOST_CLIENTS = 32
+_PATIENCE = 10.0  # seconds for a whole exchange
+
+
+class _Question(msgspec.Struct):
+    command: str
+
+
+class ControlServer:
+    """Answers at `path` with what `answer` returns for a command; a SipmasqError it raises is told as it is."""
+
+    def __init__(self, path: Path, answer: Callable[[str], Awaitable[object]], patience: float = _PATIENCE) -> None:
+        self._path = path
+        self._answer = answer
+        self._patience = patience
+        self._clients: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._identity: tuple[int, int] | None = None
+
+    async def start(self) -> None:
+        """Begin to answer; ControlError when that cannot be here."""
+        bound = _bind(self._path)
+        self._identity = _identity(self._path)
+        self._server = await asyncio.start_unix_server(self._serve, sock=bound, limit=_LONGEST_QUESTION)
+
+    async def close(self) -> None:
+        """Stop answering and take the socket away, unless it is another's by now."""
+        if self._server is None:
+            return
+        self._server.close()
+        for client in self._clients:
+            client.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+        if _identity(self._path) == self._identity:
+            _unlink(self._path)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a coroutine always runs in one; for the type checker
+        self._clients.add(task)
+        try:
+            async with asyncio.timeout(self._patience):
+                writer.write(msgspec.json.encode(await self._reply(reader)) + b"\n")
+                await writer.drain()
+        except (TimeoutError, ConnectionError) as error:
+            log.debug("a client of the control socket was given up: %r", error)
+        finally:
+            self._clients.discard(task)
+            writer.close()
+
+    async def _reply(self, reader: asyncio.StreamReader) -> dict[str, object]:
+        if len(self._clients) > _MOST_CLIENTS:
+            return {"error": "too many clients at once: try again"}
+        try:
+            question = msgspec.json.decode(await reader.readline(), type=_Question)
+        except (ValueError, msgspec.DecodeError):  # ValueError: the line is too long
+            return {"error": 'not understood: ask one line like {"command": "status"}'}
+        try:
+            return {"ok": await self._answer(question.command)}
+        except SipmasqError as error:
+            return {"error": str(error)}
+        except Exception:  # a fault in a report must not reach the calls
+            log.exception("the command %r could not be answered", question.command)
+            return {"error": "an internal error; the gateway's log has more"}
+
+
+def ask(path: Path, command: str, patience: float = _PATIENCE) -> object:
+    """What the gateway that answers at `path` says to a command.
+
+    NotRunningError if there is none, NotPermittedError if its socket is not for us, ControlError with its own words
+    if it could not answer.
+    """
+    answer = bytearray()
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(patience)
+            client.connect(str(path))
+            client.sendall(json.dumps({"command": command}).encode() + b"\n")
+            while part := client.recv(65536):
+                answer += part
+    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
+        raise NotRunningError(f"the gateway is not running: nobody answers at {path}") from error
+    except PermissionError as error:
+        raise NotPermittedError(f"{path} is not for you to use: run as root") from error
+    except TimeoutError as error:
+        raise ControlError(f"the gateway at {path} did not answer within {patience:g} s") from error
+    except OSError as error:
+        raise ControlError(f"the gateway cannot be asked at {path}: {error.strerror}") from error
+    return _ok(path, bytes(answer))
+
+
+def _ok(path: Path, answer: bytes) -> object:
+    try:
+        said = json.loads(answer)
+    except ValueError as error:
+        raise ControlError(f"the gateway at {path} broke off in the middle of its answer") from error
+    if not isinstance(said, dict) or "ok" not in said:
+        raise ControlError(str(said.get("error", said) if isinstance(said, dict) else said))
+    return said["ok"]
+
+
+def _bind(path: Path) -> socket.socket:
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        try:
+            bound.bind(str(path))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            _remove_stale(path)
+            bound.bind(str(path))
+        # nobody can connect before it listens, so nobody can before it has these rights
+        path.chmod(0o660)
+    except OSError as error:
+        bound.close()
+        raise ControlError(f"control.socket {path} cannot be made: {error.strerror}") from error
+    except ControlError:
+        bound.close()
+        raise
+    return bound
+
+
+def _remove_stale(path: Path) -> None:
+    if not path.is_socket():
+        raise ControlError(f"control.socket {path} is a file of another kind: move it away, or choose another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            _unlink(path)
+            return
+        except BlockingIOError:  # somebody is there and busy
+            pass
+    raise ControlError(f"another gateway runs with control.socket {path}: end it, or choose another path")
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.lstat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
