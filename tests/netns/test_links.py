@@ -90,6 +90,20 @@ def test_an_address_that_changes_is_followed_at_once(router: Namespace) -> None:
     router.call(lambda: asyncio.run(main()))
 
 
+def test_a_route_and_the_address_of_a_link_that_is_down_are_followed_too(router: Namespace) -> None:
+    async def main() -> None:
+        async with watching() as changes:
+            await following(changes)
+            ip("route", "add", "192.168.5.0/24", "via", "10.0.0.9")
+            assert (await following(changes)).networks == ("10.0.0.0/24", "192.168.5.0/24")
+            ip("link", "set", "wan0", "down")
+            assert not (await following(changes)).outside.up
+            ip("addr", "add", "203.0.113.1/24", "dev", "wan0")
+            assert (await following(changes)).addresses == ("198.51.100.1", "203.0.113.1")
+
+    router.call(lambda: asyncio.run(main()))
+
+
 def test_an_interface_may_come_go_and_come_back_as_another(router: Namespace) -> None:
     async def main() -> None:
         ip("link", "del", "lan0")
@@ -132,6 +146,8 @@ def test_a_burst_is_one_change_and_what_does_not_matter_is_none(router: Namespac
 
 def test_lost_messages_do_not_lose_the_change(router: Namespace) -> None:
     async def main() -> None:
+        errors: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context))
         async with watching() as changes:
             await following(changes)
             # far more messages than the monitor's socket holds, while the loop is not looking
@@ -144,5 +160,6 @@ def test_lost_messages_do_not_lose_the_change(router: Namespace) -> None:
                 run(["ip", "-batch", "-"], stdin=batch)
             ip("addr", "add", "10.3.0.1/24", "dev", "lan0")
             assert "10.3.0.0/24" in (await following(changes)).networks
+        assert errors == []
 
     router.call(lambda: asyncio.run(main()))
