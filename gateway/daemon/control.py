@@ -5,7 +5,6 @@ The question is ``{"command": "calls"}``, the answer ``{"ok": ...}`` or ``{"erro
 
 import asyncio
 import errno
-import json
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -13,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.errors import ControlError, NotRunningError
-from rules.errors import NotPermittedError, SipmasqError
+from gateway.errors import ControlError
+from rules.errors import SipmasqError
 
 log = logging.getLogger(__name__)
 
@@ -83,41 +82,6 @@ class ControlServer:
         except Exception:  # a fault in a report must not reach the calls
             log.exception("the command %r could not be answered", question.command)
             return {"error": "an internal error; the gateway's log has more"}
-
-
-def ask(path: Path, command: str, patience: float = _PATIENCE) -> object:
-    """What the gateway that answers at `path` says to a command.
-
-    NotRunningError if there is none, NotPermittedError if its socket is not for us, ControlError with its own words
-    if it could not answer.
-    """
-    answer = bytearray()
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(patience)
-            client.connect(str(path))
-            client.sendall(json.dumps({"command": command}).encode() + b"\n")
-            while part := client.recv(65536):
-                answer += part
-    except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError) as error:
-        raise NotRunningError(f"the gateway is not running: nobody answers at {path}") from error
-    except PermissionError as error:
-        raise NotPermittedError(f"{path} is not for you to use: run as root") from error
-    except TimeoutError as error:
-        raise ControlError(f"the gateway at {path} did not answer within {patience:g} s") from error
-    except OSError as error:
-        raise ControlError(f"the gateway cannot be asked at {path}: {error.strerror}") from error
-    return _ok(path, bytes(answer))
-
-
-def _ok(path: Path, answer: bytes) -> object:
-    try:
-        said = json.loads(answer)
-    except ValueError as error:
-        raise ControlError(f"the gateway at {path} broke off in the middle of its answer") from error
-    if not isinstance(said, dict) or "ok" not in said:
-        raise ControlError(str(said.get("error", said) if isinstance(said, dict) else said))
-    return said["ok"]
 
 
 def _bind(path: Path) -> socket.socket:

@@ -49,9 +49,9 @@ class Notifier:
 
 
 def watchdog_interval(environment: Mapping[str, str] = os.environ) -> float | None:
-    """Seconds between two signs of life, half of what the manager allows; None if it waits for none from us."""
+    """Seconds within which the manager wants a sign of life; None if it waits for none from us."""
     allowed = environment.get("WATCHDOG_USEC", "")
     meant_for = environment.get("WATCHDOG_PID", str(os.getpid()))
     if not allowed.isdecimal() or int(allowed) == 0 or meant_for != str(os.getpid()):
         return None
-    return int(allowed) / 1_000_000 / 2
+    return int(allowed) / 1_000_000

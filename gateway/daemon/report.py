@@ -1,0 +1,183 @@
+"""What the operator asks for, as plain values that JSON can carry. Durations are seconds, null means without end."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from math import isinf
+
+from gateway.calls.bindings import Binding, Holder, HolderKind
+from gateway.calls.dialog import Side
+from gateway.calls.ledger import Ledger
+from gateway.config import Config
+from gateway.engine import Engine
+from gateway.version import version
+from rules import owner, text
+from rules.kernel.queue import QueueStats
+from rules.kernel.topology import Interface, Topology
+from rules.model import Endpoint, Traffic
+from rules.ruleset import Rule, Ruleset
+
+Row = dict[str, object]
+
+_KINDS = list(HolderKind)
+
+
+def status(
+    config: Config,
+    topology: Topology,
+    engine: Engine,
+    ruleset: Ruleset,
+    queue: QueueStats,
+    *,
+    uptime: float,
+    commit_seconds: float,
+) -> Row:
+    """The gateway as a whole; `commit_seconds` is what the last change of the rules took."""
+    ledger = engine.ledger
+    low, high = config.sip.public_ports
+    in_pool = sum(low <= binding.port <= high for binding in ledger if not binding.purpose.is_media)
+    return {
+        "version": version(),
+        "uptime": uptime,
+        "inside": [_interface(interface) for interface in topology.inside],
+        "outside": _interface(topology.outside),
+        "networks": topology.networks,
+        "address": topology.address,
+        "host": config.outside.host or None,
+        "announced": ledger.public,
+        "masquerade": _masquerade(config, ruleset),
+        "calls": len(engine.calls),
+        "registrations": sum(1 for _ in engine.registrations),
+        "bindings": sum(1 for _ in ledger),
+        "rules": sum(1 for _ in _rules_of(ruleset)),
+        "set_entries": len(ruleset.entries),
+        "free": {"media.ports": ledger.media_pairs_left * 2, "sip.public_ports": high - low + 1 - in_pool},
+        "commit_seconds": commit_seconds,
+        "queue": asdict(queue),
+        "counters": dict(sorted(engine.counters.items())),
+    }
+
+
+def calls(engine: Engine, traffic: Mapping[Endpoint, Traffic], now: float) -> list[Row]:
+    """Every call, the oldest first, with the addresses its media use."""
+    return [
+        {
+            "label": call.label,
+            "call_id": call.id.call_id.decode(errors="replace"),
+            "direction": "outgoing" if call.caller is Side.INSIDE else "incoming",
+            "phone": str(call.phone),
+            "peer": call.peer,
+            "state": call.state,
+            "seconds": now - call.since,
+            "on_hold": call.is_on_hold,
+            "media": [
+                _address(binding, engine.ledger, traffic)
+                for binding in _held(engine.ledger, call.holder)
+                if binding.purpose.is_media
+            ],
+        }
+        for call in sorted(engine.calls, key=lambda call: call.since)
+    ]
+
+
+def bindings(engine: Engine, traffic: Mapping[Endpoint, Traffic], now: float) -> list[Row]:
+    """Every row of the table by its public port: who holds it, since when and how long, and what went through it."""
+    names = _names(engine)
+    return [
+        {
+            **_address(binding, engine.ledger, traffic),
+            "held_by": _holders(binding, names),
+            "seconds": now - binding.since,
+            "expires_in": _expires_in(binding, now),
+        }
+        for binding in sorted(engine.ledger, key=lambda binding: binding.port)
+    ]
+
+
+def rules(ruleset: Ruleset, engine: Engine) -> list[Row]:
+    """Every rule and set entry, and the registrations and calls it is there for; none is there for all of them."""
+    names = _names(engine)
+
+    def stands_for(binding: Binding | None) -> list[str]:
+        return [] if binding is None else _holders(binding, names)
+
+    of_rules: list[Row] = [
+        {
+            "table": rule.table,
+            "chain": rule.chain,
+            "rule": text.line(rule),
+            "reason": rule.reason,
+            "for": stands_for(_binding_of(rule, engine.ledger)),
+        }
+        for rule in _rules_of(ruleset)
+    ]
+    of_entries: list[Row] = [
+        {
+            "table": "ipset",
+            "chain": entry.element.set,
+            "rule": text.element(entry.element),
+            "reason": entry.comment,
+            "for": stands_for(engine.ledger.of_inside(entry.element.inside)),
+        }
+        for entry in ruleset.entries
+    ]
+    return of_rules + of_entries
+
+
+def _interface(interface: Interface) -> Row:
+    return {**asdict(interface), "addresses": list(interface.addresses)}
+
+
+def _masquerade(config: Config, ruleset: Ruleset) -> str:
+    """Who hides the inside networks: "ours", "others" (we found it done), or "off"."""
+    if any(chain.name == owner.MASQUERADE and chain.rules for chain in ruleset.chains):
+        return "ours"
+    return "others" if config.outside.masquerade else "off"
+
+
+def _address(binding: Binding, ledger: Ledger, traffic: Mapping[Endpoint, Traffic]) -> Row:
+    """The address, who may send to it (null: everybody), and the packets each way (null: not counted)."""
+    seen = traffic.get(binding.inside)
+    sources = binding.sources
+    return {
+        "purpose": binding.purpose,
+        "inside": str(binding.inside),
+        "public": f"{ledger.public or '-'}:{binding.port}",
+        "sources": None if sources is None else sorted(sources),
+        "packets_in": None if seen is None else seen.inward,
+        "packets_out": None if seen is None else seen.outward,
+    }
+
+
+def _held(ledger: Ledger, holder: Holder) -> list[Binding]:
+    found = (ledger.of_inside(inside) for inside in ledger.of_holder(holder))
+    return sorted((binding for binding in found if binding is not None), key=lambda binding: binding.port)
+
+
+def _names(engine: Engine) -> Callable[[Holder], str]:
+    """How to call a holder: a call by its parties, everybody else by its own name."""
+    parties = {call.holder: f"call {call.label}: {call.phone.ip} with {call.peer}" for call in engine.calls}
+    return lambda holder: parties.get(holder) or str(holder)
+
+
+def _holders(binding: Binding, name: Callable[[Holder], str]) -> list[str]:
+    return [name(holder) for holder in sorted(binding.holds, key=lambda holder: (_KINDS.index(holder.kind), holder))]
+
+
+def _expires_in(binding: Binding, now: float) -> float | None:
+    until = max(hold.until for hold in binding.holds.values())
+    return None if isinf(until) else max(0.0, until - now)
+
+
+def _rules_of(ruleset: Ruleset) -> Iterable[Rule]:
+    yield from (jump.rule for jump in ruleset.jumps)
+    for chain in ruleset.chains:
+        yield from chain.rules
+
+
+def _binding_of(rule: Rule, ledger: Ledger) -> Binding | None:
+    """What a translating rule translates; the other rules are there for all."""
+    if rule.chain == owner.PREROUTING and rule.dport:
+        return ledger.of_port(int(rule.dport))
+    if rule.chain == owner.POSTROUTING and rule.source and rule.sport:
+        return ledger.of_inside(Endpoint(rule.source, int(rule.sport)))
+    return None
