@@ -184,7 +184,7 @@ class Engine:
             self.calls.take(message, Side.INSIDE, phone, described, now)
         elif message.method == b"REGISTER" and message.is_request:
             self.registrations.requested(message, phone, datagram.destination, now)
-        return rewrite(message, session, Outward(self.ledger, self.ledger.public, phone))
+        return rewrite(message, session, Outward(self.ledger, self.ledger.public, phone, self._networks.hint))
 
     def _inward(self, message: Message, datagram: Datagram, now: float) -> bytes | None:
         phone = datagram.destination
@@ -280,16 +280,26 @@ def _session(message: Message) -> sdp.Session | None:
 def _own_addresses(message: Message, phone: Endpoint) -> set[Endpoint]:
     """The phone's source address, and where else on itself it says that it listens for SIP."""
     own = {phone}
+    source = str(phone).encode()
     for value in message.values(b"contact"):
-        for contact in contacts(value):
-            if contact.host == phone.ip:
-                own.add(Endpoint(contact.host, contact.port))
+        if not _names_only(value, source):
+            listed = contacts(value)
+            own.update(Endpoint(contact.host, contact.port) for contact in listed if contact.host == phone.ip)
     if message.is_request:
         top = next(header for header in message.headers if header.name == b"via")
-        sent_by = top_sent_by(message.data, top.start, top.end)
-        if sent_by is not None and sent_by[0] == phone.ip:
-            own.add(Endpoint(*sent_by))
+        if not _names_only(message.data[top.start : top.end], source):
+            sent_by = top_sent_by(message.data, top.start, top.end)
+            if sent_by is not None and sent_by[0] == phone.ip:
+                own.add(Endpoint(*sent_by))
     return own
+
+
+def _names_only(value: bytes, source: bytes) -> bool:
+    """Whether a header value plainly names one address, the source: nearly always so, and cheap to see."""
+    at = value.find(source)
+    after = at + len(source)
+    host = source[: source.find(b":") + 1]
+    return at >= 0 and value.count(host[:-1]) == 1 and not value[after : after + 1].isdigit()
 
 
 def _described(registration: Registration, now: float) -> str:

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network
+from os.path import commonprefix
 from socket import AF_INET, inet_pton
 
 
 class Networks:
-    """A set of IPv4 prefixes (``10.0.0.0/24``)."""
+    """A set of IPv4 prefixes (``10.0.0.0/24``). All their addresses begin with the text `hint`."""
 
     def __init__(self, prefixes: Iterable[str] = ()) -> None:
         networks = [IPv4Network(prefix) for prefix in prefixes]
         self._masked = [(int(network.network_address), int(network.netmask)) for network in networks]
+        self.hint = commonprefix([_octets(network) for network in networks]).encode()
 
     def __contains__(self, address: object) -> bool:
         """Whether a dotted IPv4 address lies in one of the prefixes; text that is none does not."""
@@ -21,3 +23,9 @@ class Networks:
         except OSError:
             return False
         return any(number & mask == network for network, mask in self._masked)
+
+
+def _octets(network: IPv4Network) -> str:
+    """The octets that all addresses of a network share, as text: ``10.0.``."""
+    octets = str(network.network_address).split(".")[: network.prefixlen // 8]
+    return "".join(octet + "." for octet in octets) if len(octets) < 4 else ".".join(octets)

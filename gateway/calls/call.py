@@ -76,16 +76,16 @@ class Call:
         return min((timer.deadline for timer in timers), default=float("inf"))
 
     @property
-    def local(self) -> frozenset[MediaAddress]:
-        """Every address where the phone may receive just now."""
-        return frozenset(media for media in self._media() if isinstance(media, MediaAddress))
+    def media(self) -> tuple[frozenset[MediaAddress], frozenset[str] | None]:
+        """Every address where the phone may receive just now, and every host that may send to it.
 
-    @property
-    def remote(self) -> frozenset[str] | None:
-        """Every host that may send to it just now; None when one of them cannot be known."""
-        hosts = {media.host for media in self._media() if isinstance(media, FarHost)}
+        The hosts are None when one of them cannot be known.
+        """
+        media = self._media()
+        local = frozenset(each for each in media if isinstance(each, MediaAddress))
+        hosts = [each.host for each in media if isinstance(each, FarHost)]
         known = frozenset(host for host in hosts if host is not None)
-        return known if len(known) == len(hosts) else None
+        return local, known if None not in hosts else None
 
     def take(self, message: Message, sender: Side, described: Described | None, now: float) -> None:
         """Follow one message; a repeated or stray one changes nothing."""

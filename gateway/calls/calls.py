@@ -104,9 +104,9 @@ class Calls:
             self._ended.append((call, why))
             return
         self._deadlines.wake(call.id, call.deadline)
-        wanted = call.local
+        wanted, hosts = call.media
         addresses = {address for media in wanted for address in (media.rtp, media.rtcp) if address is not None}
-        sources = None if self._source == "any" else call.remote
+        sources = None if self._source == "any" else hosts
         self._ledger.hold_signalling(call.phone, holder, float("inf"), now)
         if wanted:
             self._ledger.hold_media(wanted, holder, sources, now)

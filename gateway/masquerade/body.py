@@ -19,7 +19,7 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
         edits.append(_host_edit(session.connection, shared))
     for stream, partner in zip(session.streams, partners, strict=True):
         if partner is not None:
-            edits.append(Edit(*stream.port_span, b"%d" % partner.port))
+            edits.append((*stream.port_span, b"%d" % partner.port))
         edits += _rtcp_edits(data, session, stream, partner, translation)
         connection = session.address(stream)
         if connection is None or not connection.is_ipv4:
@@ -73,7 +73,7 @@ def _rtcp_edits(
         if connection is None or not connection.is_ipv4:
             return []
         found = translation.media(Endpoint(connection.host, stream.rtcp.port))
-        edits = [] if found is None else [Edit(*stream.rtcp.port_span, b"%d" % found.port)]
+        edits: list[Edit] = [] if found is None else [(*stream.rtcp.port_span, b"%d" % found.port)]
         if stream.rtcp.connection is not None:
             host = found.ip if found is not None else _host(stream.rtcp.connection, translation)
             if host != stream.rtcp.connection.host:
@@ -94,9 +94,11 @@ def _host(connection: Connection, translation: Translation) -> str:
 
 
 def _host_edit(connection: Connection, host: str) -> Edit:
-    return Edit(*connection.span, host.encode())
+    return (*connection.span, host.encode())
 
 
 def _line(data: bytes, position: int, text: bytes) -> Edit:
-    before = b"" if data[position - 1 : position] in (b"\r", b"\n") else b"\r\n"
-    return Edit(position, position, before + text + b"\r\n")
+    """A line of its own after the one that ends at or before `position`."""
+    while data[position - 1 : position] in (b"\r", b"\n"):
+        position -= 1
+    return position, position, b"\r\n" + text

@@ -6,7 +6,7 @@ from gateway.masquerade.translation import Place, Translation
 from gateway.sip.grammar import DEFAULT_PORT
 from gateway.sip.message import Edit, Message
 from gateway.sip.uri import HostPort, hostports, request_uri_hostports
-from gateway.sip.via import via_parms
+from gateway.sip.via import ViaParams, via_params, via_parms
 
 _NOWHERE = (-1, -1)
 
@@ -33,10 +33,13 @@ _URI_HEADERS = {
 def header_edits(message: Message, translation: Translation) -> list[Edit]:
     """The edits of the start line and all headers."""
     data = message.data
+    hint = translation.hint
     edits: list[Edit] = []
-    if message.is_request:
+    if message.is_request and data.find(hint, *message.uri) >= 0:
         _edit_uris(data, request_uri_hostports(data, *message.uri), Place.CONTACT, translation, edits)
     for name, start, end in message.headers:
+        if data.find(hint, start, end) < 0:
+            continue
         if name == b"via":
             _edit_vias(data, start, end, translation, edits)
         elif (place := _URI_HEADERS.get(name)) is not None:
@@ -51,38 +54,32 @@ def _edit_uris(
         number = None if port == _NOWHERE else int(data[port[0] : port[1]])
         partner = translation.signalling(place, data[host[0] : host[1]].decode(), number)
         if partner is not None:
-            edits.append(Edit(host[0], max(host[1], port[1]), _written(*partner)))
+            edits.append((host[0], max(host[1], port[1]), _written(*partner)))
 
 
 def _edit_vias(data: bytes, start: int, end: int, translation: Translation, edits: list[Edit]) -> None:
-    for via in via_parms(data, start, end):
-        host, port = via.host, via.port
+    for host, port, params in via_parms(data, start, end):
         number = None if port == _NOWHERE else int(data[port[0] : port[1]])
-        sent_by = data[host[0] : host[1]].decode("latin-1")
-        partner = translation.signalling(Place.VIA, sent_by, number)
+        partner = translation.signalling(Place.VIA, data[host[0] : host[1]].decode("latin-1"), number)
         if partner is not None:
-            edits.append(Edit(host[0], max(host[1], port[1]), _written(*partner)))
-        if via.maddr != _NOWHERE:
-            _edit_host(data, via.maddr, translation, edits)
-        if via.received == _NOWHERE:
-            if via.rport != _NOWHERE and partner is not None:
-                _edit_rport(data, via.rport, sent_by, translation, edits)
-            continue
-        # received and rport are one address: where the next hop saw the request come from (RFC 3581)
-        received = data[slice(*via.received)].decode("latin-1")
-        if via.rport == _NOWHERE:
-            _edit_host(data, via.received, translation, edits)
-            continue
-        seen = _partner_of_rport(data, via.rport, received, translation)
-        if seen is not None:
-            edits.append(Edit(*via.received, seen[0].encode()))
-            edits.append(Edit(*via.rport, b"%d" % seen[1]))
+            edits.append((host[0], max(host[1], port[1]), _written(*partner)))
+        if data.find(translation.hint, *params) >= 0:
+            _edit_via_params(data, via_params(data, *params), translation, edits)
 
 
-def _edit_rport(data: bytes, span: tuple[int, int], host: str, translation: Translation, edits: list[Edit]) -> None:
-    seen = _partner_of_rport(data, span, host, translation)
-    if seen is not None:
-        edits.append(Edit(*span, b"%d" % seen[1]))
+def _edit_via_params(data: bytes, params: ViaParams, translation: Translation, edits: list[Edit]) -> None:
+    if params.maddr != _NOWHERE:
+        _edit_host(data, params.maddr, translation, edits)
+    if params.received == _NOWHERE:
+        return
+    # received and rport are one address: where the next hop saw the request come from (RFC 3581)
+    received = data[slice(*params.received)].decode("latin-1")
+    seen = _partner_of_rport(data, params.rport, received, translation)
+    if seen is None:
+        _edit_host(data, params.received, translation, edits)
+        return
+    edits.append((*params.received, seen[0].encode()))
+    edits.append((*params.rport, b"%d" % seen[1]))
 
 
 def _partner_of_rport(
@@ -98,7 +95,7 @@ def _partner_of_rport(
 def _edit_host(data: bytes, span: tuple[int, int], translation: Translation, edits: list[Edit]) -> None:
     partner = translation.host(data[slice(*span)].decode("latin-1"))
     if partner is not None:
-        edits.append(Edit(*span, partner.encode()))
+        edits.append((*span, partner.encode()))
 
 
 def _written(host: str, port: int | None) -> bytes:

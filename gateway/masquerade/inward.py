@@ -9,6 +9,7 @@ class Inward:
     """The translation of one message that comes in for the phone at `receiver`."""
 
     def __init__(self, pairs: Pairs, public: str, receiver: Endpoint) -> None:
+        self.hint = public.encode()
         self._pairs = pairs
         self._public = public
         self._receiver = receiver

@@ -6,13 +6,14 @@ from rules.model import Endpoint, Purpose
 
 
 class Outward:
-    """The translation of one message that the phone at `sender` sends out.
+    """The translation of one message that the phone at `sender` sends out; every inside address begins with `hint`.
 
     It remembers, on the row used, where the phone writes its address without a port, so that the way back can
     write it the same: `sip:a@10.0.0.11` and `sip:a@10.0.0.11:5060` are different URIs (RFC 3261 section 19.1.4).
     """
 
-    def __init__(self, pairs: Pairs, public: str, sender: Endpoint) -> None:
+    def __init__(self, pairs: Pairs, public: str, sender: Endpoint, hint: bytes) -> None:
+        self.hint = hint
         self._pairs = pairs
         self._public = public
         self._sender = sender

@@ -15,7 +15,7 @@ def rewrite(message: Message, session: Session | None, translation: Translation)
     edits = header_edits(message, translation)
     if session is not None:
         changes = session_edits(message.data, session, translation)
-        growth = sum(len(edit.text) - (edit.end - edit.start) for edit in changes)
+        growth = sum(len(text) - (end - start) for start, end, text in changes)
         edits += changes
         if growth:
             edits += _content_length(message, growth)
@@ -26,7 +26,7 @@ def _content_length(message: Message, growth: int) -> list[Edit]:
     """None is written when there was none: over UDP the datagram's end is the body's (RFC 3261 section 18.3)."""
     length = message.body[1] - message.body[0] + growth
     return [
-        Edit(start, start + len(message.data[start:end].rstrip()), b"%d" % length)
+        (start, start + len(message.data[start:end].rstrip()), b"%d" % length)
         for name, start, end in message.headers
         if name == b"content-length"
     ]

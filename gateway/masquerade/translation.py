@@ -56,7 +56,12 @@ class Pairs(Protocol):
 
 
 class Translation(Protocol):
-    """One direction of the bijection. Each method answers None where nothing is to be changed."""
+    """One direction of the bijection. Each method answers None where nothing is to be changed.
+
+    A text without `hint` in it has no address that could be changed.
+    """
+
+    hint: bytes
 
     def signalling(self, place: Place, host: str, port: int | None) -> Spelling | None:
         """The partner of a SIP transport address."""

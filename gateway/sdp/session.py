@@ -7,10 +7,13 @@ from gateway.errors import MalformedError
 from gateway.sip.grammar import IPV4_ADDRESS
 
 Span = tuple[int, int]
+Line = re.Match[bytes]
 
 _MAX_STREAMS = 64
 
-_LINE = re.compile(rb"([a-z])=([^\r\n]*+)(?:\r\n|\n|\r|\Z)")
+# All lines are well-formed, or nothing of it is believed.
+_LINES = re.compile(rb"v=0(?:\r\n|\r|\n)(?:[a-z]=[^\r\n]*+(?:\r\n|\r|\n|\Z))++[\r\n]*+")
+_READ = re.compile(rb"[\r\n](?:([mcoi])=|a=(?=rtcp:|send|recv|inactive))([^\r\n]*+)")
 _ORIGIN = re.compile(rb"\S++ \S++ \S++ IN IP4 (\S++)[ ]*+\Z")
 _CONNECTION = re.compile(rb"IN (IP4|IP6) ([^\s/]++)(?:/[0-9/]++)?[ ]*+\Z")
 _MEDIA = re.compile(rb"(\S++) ([0-9]{1,5})(?:/([0-9]{1,5}))? (\S++)(?: |\Z)")
@@ -94,87 +97,96 @@ def parse(data: bytes, start: int, end: int) -> Session:
     Raises MalformedError for a line that is not ``x=...``, an m=, c= or a=rtcp: line out of its grammar, a port over
     65535, or more than 64 streams.
     """
-    origin: Connection | None = None
-    connection: Connection | None = None
-    direction = b"sendrecv"
-    streams: list[Stream] = []
-    stream: Stream | None = None
-    position = start
-    if not data.startswith(b"v=", start, end):
-        raise MalformedError("the session description does not begin with v=")
-    while position < end:
-        line = _LINE.match(data, position, end)
-        if line is None:
-            if data[position:end].strip(b"\r\n"):
-                raise MalformedError(f"no session description line at byte {position}")
-            break
-        position = line.end()
-        kind = line[1]
-        if kind == b"a":
-            value = line[2]
-            if value in _DIRECTIONS:
-                if stream is None:
-                    direction = value
-                else:
-                    stream = stream._replace(direction=value)
-            elif stream is not None and value.startswith(b"rtcp:"):
-                stream = stream._replace(rtcp=_rtcp(data, *line.span(2)))
-        elif kind == b"m":
-            if stream is not None:
-                streams.append(stream)
-            if len(streams) >= _MAX_STREAMS:
-                raise MalformedError(f"more than {_MAX_STREAMS} media streams")
-            stream = _stream(data, *line.span(2), direction)._replace(connection_at=position)
-        elif kind == b"i" and stream is not None:
-            stream = stream._replace(connection_at=position)
-        elif kind == b"c":
-            found = _connection(data, *line.span(2))
-            if stream is None:
-                connection = found
-            elif stream.connection is None:
-                stream = stream._replace(connection=found)
-        elif kind == b"o" and stream is None:
-            origin = _origin(data, *line.span(2))
-        if stream is not None and stream.end != position:
-            stream = stream._replace(end=position)
-    if stream is not None:
-        streams.append(stream)
+    if _LINES.fullmatch(data, start, end) is None:
+        raise MalformedError("the body is not a session description: v=0 and lines of the form x=...")
+    lines = list(_READ.finditer(data, start, end))
+    starts = [index for index, line in enumerate(lines) if line[1] == b"m"]
+    if len(starts) > _MAX_STREAMS:
+        raise MalformedError(f"more than {_MAX_STREAMS} media streams")
+    origin, connection, direction = _session_level(lines[: starts[0]] if starts else lines)
+    streams = []
+    for index, following in zip(starts, (*starts[1:], None), strict=True):
+        until = end if following is None else lines[following].start() + 1
+        streams.append(_stream(lines[index:following], direction, until))
     return Session(origin, connection, tuple(streams))
 
 
-def _stream(data: bytes, start: int, end: int, direction: bytes) -> Stream:
-    found = _MEDIA.match(data, start, end)
+def _session_level(lines: list[Line]) -> tuple[Connection | None, Connection | None, bytes]:
+    """Origin, connection and direction that hold where a stream says nothing else."""
+    origin: Connection | None = None
+    connection: Connection | None = None
+    direction = b"sendrecv"
+    for line in lines:
+        kind = line[1]
+        if kind == b"c":
+            connection = _connection(line)
+        elif kind == b"o":
+            origin = _origin(line)
+        elif kind is None and line[2] in _DIRECTIONS:
+            direction = line[2]
+    return origin, connection, direction
+
+
+def _stream(lines: list[Line], direction: bytes, end: int) -> Stream:
+    """One m-line, first of `lines`, and the lines below it."""
+    media = lines[0]
+    found = _MEDIA.match(media[2])
     if found is None:
-        raise MalformedError(f"media line at byte {start} is not 'media port protocol format'")
+        raise MalformedError(f"media line at byte {media.start(2)} is not 'media port protocol format'")
+    offset = media.start(2)
+    connection_at = media.end()
+    connection: Connection | None = None
+    rtcp: Rtcp | None = None
+    for line in lines[1:]:
+        kind = line[1]
+        if kind is None:
+            if line[2] in _DIRECTIONS:
+                direction = line[2]
+            elif line[2].startswith(b"rtcp:"):
+                rtcp = _rtcp(line)
+        elif kind == b"c" and connection is None:
+            connection = _connection(line)
+        elif kind == b"i":
+            connection_at = line.end()
     return Stream(
-        found[1], _port(found[2]), found.span(2), int(found[3] or 1), found[4], None, None, direction, end, end
+        found[1],
+        _port(found[2]),
+        (offset + found.start(2), offset + found.end(2)),
+        int(found[3] or 1),
+        found[4],
+        connection,
+        rtcp,
+        direction,
+        connection_at,
+        end,
     )
 
 
-def _connection(data: bytes, start: int, end: int) -> Connection:
-    found = _CONNECTION.match(data, start, end)
+def _connection(line: Line) -> Connection:
+    found = _CONNECTION.match(line[2])
     if found is None:
-        raise MalformedError(f"connection line at byte {start} is not 'IN IP4 address'")
-    return _address(found[1], found[2], found.span(2))
+        raise MalformedError(f"connection line at byte {line.start(2)} is not 'IN IP4 address'")
+    return _address(found[1], found[2], line.start(2) + found.start(2))
 
 
-def _origin(data: bytes, start: int, end: int) -> Connection | None:
+def _origin(line: Line) -> Connection | None:
     """An origin names a host but carries no media, so one that cannot be read is simply left alone."""
-    found = _ORIGIN.match(data, start, end)
-    return None if found is None else _address(b"IP4", found[1], found.span(1))
+    found = _ORIGIN.match(line[2])
+    return None if found is None else _address(b"IP4", found[1], line.start(2) + found.start(1))
 
 
-def _rtcp(data: bytes, start: int, end: int) -> Rtcp:
-    found = _RTCP.match(data, start, end)
+def _rtcp(line: Line) -> Rtcp:
+    found = _RTCP.match(line[2])
     if found is None:
-        raise MalformedError(f"attribute at byte {start} is not 'rtcp:port [IN IP4 address]'")
-    connection = None if found[3] is None else _address(found[2], found[3], found.span(3))
-    return Rtcp(_port(found[1]), found.span(1), connection)
+        raise MalformedError(f"attribute at byte {line.start(2)} is not 'rtcp:port [IN IP4 address]'")
+    offset = line.start(2)
+    connection = None if found[3] is None else _address(found[2], found[3], offset + found.start(3))
+    return Rtcp(_port(found[1]), (offset + found.start(1), offset + found.end(1)), connection)
 
 
-def _address(family: bytes, host: bytes, span: Span) -> Connection:
+def _address(family: bytes, host: bytes, start: int) -> Connection:
     is_ipv4 = family == b"IP4" and _IPV4.match(host) is not None
-    return Connection(host.decode("latin-1"), span, is_ipv4)
+    return Connection(host.decode("latin-1"), (start, start + len(host)), is_ipv4)
 
 
 def _port(text: bytes) -> int:

@@ -69,12 +69,8 @@ class Header(NamedTuple):
     end: int
 
 
-class Edit(NamedTuple):
-    """Replace the bytes of a span."""
-
-    start: int
-    end: int
-    text: bytes
+# Replace the bytes from a start to an end by others.
+Edit = tuple[int, int, bytes]
 
 
 class Message(NamedTuple):

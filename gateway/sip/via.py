@@ -10,41 +10,40 @@ Span = tuple[int, int]
 
 _VIA_PARM = re.compile(
     rb"(?i:SIP)" + LWS + rb"/" + LWS + TOKEN + LWS + rb"/" + LWS + TOKEN + rb"[ \t\r\n]++"
-    rb"(?P<host>\[[^\]\s]*+\]|[^\s:;,\[\]]++)"
-    rb"(?:" + LWS + rb":" + LWS + rb"(?P<port>[0-9]{1,5}))?"
-    rb"(?P<params>(?:[^,\"]++|" + QUOTED_STRING + rb")*+)"
+    rb"(\[[^\]\s]*+\]|[^\s:;,\[\]]++)"
+    rb"(?:" + LWS + rb":" + LWS + rb"([0-9]{1,5}))?"
+    rb"((?:[^,\"]++|" + QUOTED_STRING + rb")*+)"
 )
-_PARAM = re.compile(
-    rb";" + LWS + rb"(?P<name>(?i:received|rport|maddr|branch))" + LWS + rb"=" + LWS + rb"(?P<value>[^;,\s]++)"
-)
+_PARAM = re.compile(rb";" + LWS + rb"((?i:received|rport|maddr))" + LWS + rb"=" + LWS + rb"([^;,\s]++)")
 _NOWHERE: Span = (-1, -1)
 
 
 class ViaParm(NamedTuple):
-    """Spans of one via-parm; (-1, -1) stands for a part that is not there."""
+    """Spans of one via-parm; (-1, -1) stands for a port that is not written."""
 
     host: Span
     port: Span
+    params: Span
+
+
+class ViaParams(NamedTuple):
+    """Spans of the parameters that hold addresses; (-1, -1) stands for one that is not there or has no value."""
+
     received: Span
     rport: Span
     maddr: Span
-    branch: Span
 
 
 def via_parms(data: bytes, start: int, end: int) -> Iterator[ViaParm]:
     """Each via-parm of one header value."""
-    for parm in _VIA_PARM.finditer(data, start, end):
-        spans = {b"received": _NOWHERE, b"rport": _NOWHERE, b"maddr": _NOWHERE, b"branch": _NOWHERE}
-        for param in _PARAM.finditer(data, *parm.span("params")):
-            spans[param["name"].lower()] = param.span("value")
-        yield ViaParm(
-            parm.span("host"),
-            parm.span("port"),
-            spans[b"received"],
-            spans[b"rport"],
-            spans[b"maddr"],
-            spans[b"branch"],
-        )
+    for found in _VIA_PARM.finditer(data, start, end):
+        yield ViaParm(found.span(1), found.span(2), found.span(3))
+
+
+def via_params(data: bytes, start: int, end: int) -> ViaParams:
+    """The parameters of one via-parm."""
+    spans = {found[1].lower(): found.span(2) for found in _PARAM.finditer(data, start, end)}
+    return ViaParams(*(spans.get(name, _NOWHERE) for name in (b"received", b"rport", b"maddr")))
 
 
 def top_sent_by(data: bytes, start: int, end: int) -> tuple[str, int] | None:
