@@ -79,6 +79,10 @@ class Drift:
     def __bool__(self) -> bool:
         return bool(self.delta)
 
+    def __str__(self) -> str:
+        sides = (("missing", self.missing), ("too much", self.surplus))
+        return "; ".join(f"{name}: {', '.join(what)}" for name, what in sides if what) or "none"
+
 
 def compare(wanted: Ruleset, actual: Actual) -> Drift:
     """The way from `actual` to `wanted`. Sets of one name must be of one type in both."""

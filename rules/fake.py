@@ -26,9 +26,9 @@ Line = Rule | str
 class FakeBackend:
     """Tables, sets, counters and flows to look into, and switches that make the next thing fail.
 
-    `fail_commit` names a table: its next commit is refused after everything before it was done. `fail_set`
-    does the same for the next change of that set, `fail_read` and `fail_flows` for the next look. `delay`
-    is what every commit takes, in seconds.
+    While they are set, `fail_commit` refuses the commits of the table it names, after everything before it was
+    done, `fail_set` the changes of one set, `fail_read` and `fail_flows` every look. `delay` is what a commit
+    takes, in seconds.
     """
 
     tables: dict[TableName, dict[str, list[Line]]] = field(
@@ -48,7 +48,6 @@ class FakeBackend:
     async def read(self) -> Actual:
         """See Backend."""
         if self.fail_read:
-            self.fail_read = False
             raise KernelError("reading the rules: refused on request")
         chains: dict[Place, tuple[str, ...]] = {}
         jumps: dict[Place, tuple[str, ...]] = {}
@@ -94,7 +93,6 @@ class FakeBackend:
     async def flows(self, search: Search) -> Iterable[Flow]:
         """See Backend."""
         if self.fail_flows:
-            self.fail_flows = False
             raise KernelError("reading conntrack: refused on request")
         return [flow for flow in self.conntrack if search.touches(flow)]
 
@@ -108,7 +106,6 @@ class FakeBackend:
 
     def _refuse_set(self, name: str) -> None:
         if self.fail_set == name:
-            self.fail_set = None
             raise KernelError(f"set {name}: refused on request")
 
     def _set(self, name: str) -> SetSpec:
@@ -135,7 +132,6 @@ class FakeBackend:
 
     def _commit_table(self, change: TableDelta) -> None:
         if self.fail_commit == change.table:
-            self.fail_commit = None
             raise KernelError(f"table {change.table}: refused on request")
         chains = deepcopy(self.tables[change.table])
         for chain in change.replace:

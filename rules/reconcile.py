@@ -5,8 +5,8 @@ Why it is so
   there is decided here and nowhere else, so a crash, an error or a stranger's flush is repaired the same way.
 - The everyday road costs by the number of changes, not of calls: the difference between the forwards last
   reached and those wanted gives the delta at once, and nothing is read back.
-- After an error nobody knows how far the kernel got. Then the knowledge is dropped, and the next apply takes
-  the long road: read everything of ours, compare, commit the difference. `configure` and `repair` always do.
+- After an error nobody knows how far the kernel got. Then the knowledge is dropped and the long road taken, at
+  once and by each apply until it succeeds: read everything of ours, compare, commit the difference.
 - Flows are looked at after the rules are in, so whatever starts in between starts right. A look that failed
   is owed, and made up for by the next apply.
 """
@@ -58,6 +58,7 @@ class Reconciler:
         self._reached = Forwards()
         self._changed: set[Endpoint] = set()
         self._owed = Search()
+        self._unreported: frozenset[Endpoint] = frozenset()
         self._sure = False
 
     async def configure(self, setup: Setup) -> Applied:
@@ -85,29 +86,27 @@ class Reconciler:
         self._changed.update(changes)
 
     async def apply(self) -> Applied:
-        """Bring the kernel to what is wanted, in one commit.
+        """Bring the kernel to what is wanted, in one commit; if it refuses, once more by reading it back.
 
         KernelError leaves the rest to a later apply: what is wanted stays wanted unless taken back.
         """
         async with self._busy:
             if self._setup is None:
                 raise RuntimeError("apply before configure")
-            if not self._sure:
-                return await self._resync()
-            changes = self._take_changes(self._setup, self._changed)
-            await self._commit(self._delta(self._setup, changes))
-            self._reached.update(changes)
-            return await self._cut()
+            applied = await self._catch_up(self._setup) if self._sure else await self._resync()
+            unreported, self._unreported = self._unreported, frozenset()
+            return Applied(applied.cut | unreported)
 
     async def verify(self) -> Drift:
-        """How the kernel differs from what is wanted; changes nothing."""
+        """How the kernel differs from what was last applied; changes nothing."""
         async with self._busy:
-            return compare(self.ruleset(), await self._backend.read())
+            wanted = Ruleset() if self._setup is None else plan(self._setup, self._reached.values())
+            return compare(wanted, await self._backend.read())
 
-    async def repair(self) -> Applied:
-        """Make good whatever differs, however it came to differ."""
+    async def repair(self) -> None:
+        """Make good whatever differs, however it came to differ. What it cuts, the next apply reports."""
         async with self._busy:
-            return await self._resync()
+            self._unreported |= (await self._resync()).cut
 
     async def counters(self) -> dict[Endpoint, Traffic]:
         """Packets at each media address, from all its sources together.
@@ -147,6 +146,17 @@ class Reconciler:
     async def close(self) -> None:
         """Let go of the kernel and leave the rules in it."""
         await self._backend.close()
+
+    async def _catch_up(self, setup: Setup) -> Applied:
+        """The everyday road: from what was last reached."""
+        changes = self._take_changes(setup, self._changed)
+        try:
+            await self._commit(self._delta(setup, changes))
+        except KernelError:
+            # most likely somebody reloaded a firewall and flushed our chains; no call shall fail for that
+            return await self._resync()
+        self._reached.update(changes)
+        return await self._cut()
 
     async def _resync(self) -> Applied:
         """The long road: from what the kernel really holds."""

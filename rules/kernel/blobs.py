@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rules import text
-from rules.errors import UnsupportedError
+from rules.errors import KernelError, UnsupportedError
 from rules.kernel.libraries import iptc
 from rules.ruleset import Rule
 
@@ -38,12 +38,7 @@ class Blob:
 
 def build(rule: Rule) -> Blob:
     """The rule through python-iptables; the sets and chains it names must be there."""
-    try:
-        return _build(rule, text.mark(rule))
-    except (iptc.xtables.XTablesError, AttributeError, ValueError) as error:
-        raise UnsupportedError(
-            f"rule {text.line(rule)}: {error}; is iptables installed with all its extensions?"
-        ) from error
+    return _build(rule, text.mark(rule))
 
 
 class Blobs:
@@ -53,14 +48,21 @@ class Blobs:
         self._templates: dict[Rule, _Template] = {}
 
     def build(self, rule: Rule) -> Blob:
-        """The rule's bytes."""
-        shape = _shape(rule)
-        if shape is None:
-            return build(rule)
-        template = self._templates.get(shape)
-        if template is None:
-            template = self._templates[shape] = _Template(shape)
-        return template.fill(rule)
+        """The rule's bytes; KernelError when iptables does not take it."""
+        try:
+            shape = _shape(rule)
+            if shape is None:
+                return build(rule)
+            template = self._templates.get(shape)
+            if template is None:
+                template = self._templates[shape] = _Template(shape)
+            return template.fill(rule)
+        except ValueError as error:
+            raise KernelError(f"rule {text.line(rule)}: refused by iptables: {error}") from error
+        except (iptc.XTablesError, AttributeError) as error:
+            raise UnsupportedError(
+                f"rule {text.line(rule)}: {error}; is iptables installed with all its extensions?"
+            ) from error
 
 
 class _Template:

@@ -30,13 +30,12 @@ from rules.ruleset import Element, Entry, SetSpec
 # <linux/netfilter/ipset/ip_set.h>, attributes of a command
 _PROTOCOL, _SETNAME, _TYPENAME, _REVISION, _FAMILY, _FLAGS, _DATA, _ADT, _LINENO = range(1, 10)
 # and of an entry or a set
-_IP, _PORT, _PROTO, _CADT_FLAGS, _IP2, _BYTES, _PACKETS, _COMMENT = 1, 4, 7, 8, 20, 24, 25, 26
+_IP, _PORT, _PROTO, _CADT_FLAGS, _IP2, _PACKETS, _COMMENT = 1, 4, 7, 8, 20, 25, 26
 _IPV4 = 1
 
 _VERSION = attribute(_PROTOCOL, b"\x07")
 _UDP = attribute(_PROTO, bytes([socket.IPPROTO_UDP]))
 _NO_LINE = attribute(_LINENO, bytes(4))
-_UNCOUNTED = attribute(_BYTES | NET_ORDER, bytes(8)) + attribute(_PACKETS | NET_ORDER, bytes(8))
 _BATCH = 300  # entries in one message, whose length has 16 bits
 
 _REASONS = {

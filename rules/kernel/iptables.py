@@ -138,6 +138,11 @@ def _refusal(table: str, error: Exception) -> KernelError:
             f"iptables table {table}: this kernel has no legacy tables; load the module iptable_{table}, or"
             " use a kernel built with CONFIG_NETFILTER_XTABLES_LEGACY and CONFIG_IP_NF_IPTABLES_LEGACY"
         )
+    if "can't commit" in said and "No chain/target/match" in said:
+        return UnsupportedError(
+            f"iptables table {table}: this kernel lacks a match or target; load or build xt_comment, xt_conntrack,"
+            " xt_set, xt_NFQUEUE, xt_nat and xt_MASQUERADE"
+        )
     if "Too many links" in said:
         return KernelError(
             f"iptables table {table}: a rule that is not ours leads into one of our chains; delete it first"

@@ -4,8 +4,8 @@ What changes with every call is written and read here by hand: pyroute2 takes 12
 to decode one conntrack entry, a few microseconds do. It still encodes what is asked rarely.
 """
 
+import contextlib
 import errno
-import itertools
 import os
 import socket
 import struct
@@ -32,6 +32,8 @@ _BATCH_SIZE = 64 * 1024  # bytes of them: they must fit the send buffer, their a
 
 Request = tuple[int, int, bytes]
 """Command, flags and attributes."""
+Part = tuple[bytes, int, int]
+"""A buffer, and where in it something starts and ends."""
 BODY = _HEADER.size + len(_FAMILY)
 """Where the attributes of a message begin."""
 
@@ -56,73 +58,82 @@ class Netlink:
 
     def __init__(self, subsystem: int) -> None:
         self._subsystem = subsystem << 8
-        self._sequence = itertools.count(1)
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
-        self._socket.settimeout(_TIMEOUT)
+        self._socket = _open()
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
 
-    def dump(self, command: int, body: bytes) -> Iterator[tuple[bytes, int, int]]:
-        """Each answer as a part (start, end) of a buffer, from its attributes on; OSError as the kernel says."""
-        sequence = self._send([(command, REQUEST | DUMP, body)])
-        while True:
-            for kind, data, start, end in self._receive(sequence):
-                if kind == _DONE:
-                    return
-                if kind == _ERROR:
-                    code = -_CODE.unpack_from(data, start)[0]
-                    raise OSError(code, os.strerror(code))
-                yield data, start + len(_FAMILY), end
+    def dump(self, command: int, body: bytes) -> Iterator[Part]:
+        """Each answer, from its attributes on; OSError as the kernel says."""
+        with self._exchange([(command, REQUEST | DUMP, body)]):
+            while True:
+                for kind, data, start, end in self._receive():
+                    if kind == _DONE:
+                        return
+                    if kind == _ERROR:
+                        raise _error(data, start)
+                    yield data, start + len(_FAMILY), end
 
     def tell(self, requests: Iterable[Request]) -> list[int]:
         """Send requests and return the error number of each, 0 for done."""
         codes: list[int] = []
         for batch in _batches(requests):
-            first = self._send((command, flags | REQUEST | ACK, body) for command, flags, body in batch)
-            waiting = len(batch)
-            while waiting:
-                for kind, data, start, _end in self._receive(first, first + len(batch)):
-                    if kind == _ERROR:
-                        codes.append(-_CODE.unpack_from(data, start)[0])
-                        waiting -= 1
+            with self._exchange((command, flags | REQUEST | ACK, body) for command, flags, body in batch):
+                waiting = len(batch)
+                while waiting:
+                    for kind, data, start, _end in self._receive():
+                        if kind == _ERROR:
+                            codes.append(_error(data, start).errno or 0)
+                            waiting -= 1
         return codes
 
-    def ask(self, command: int, body: bytes) -> tuple[bytes, int, int]:
+    def ask(self, command: int, body: bytes) -> Part:
         """One question with one answer, from its attributes on; OSError as the kernel says."""
-        sequence = self._send([(command, REQUEST | ACK, body)])
-        answer = (b"", 0, 0)
-        while True:
-            for kind, data, start, end in self._receive(sequence):
-                if kind == _ERROR:
-                    code = -_CODE.unpack_from(data, start)[0]
-                    if code:
-                        raise OSError(code, os.strerror(code))
-                    return answer
-                answer = (data, start + len(_FAMILY), end)
+        answer: Part = (b"", 0, 0)
+        with self._exchange([(command, REQUEST | ACK, body)]):
+            while True:
+                for kind, data, start, end in self._receive():
+                    if kind != _ERROR:
+                        answer = (data, start + len(_FAMILY), end)
+                    elif (error := _error(data, start)).errno:
+                        raise error
+                    else:
+                        return answer
 
-    def _send(self, requests: Iterable[Request]) -> int:
-        """The sequence number of the first one."""
+    @contextlib.contextmanager
+    def _exchange(self, requests: Iterable[Request]) -> Iterator[None]:
+        """Send, and read within the block. What the block leaves unread goes with the socket."""
         parts: list[bytes] = []
-        first = 0
         for command, flags, body in requests:
-            sequence = next(self._sequence)
-            first = first or sequence
             length = BODY + len(body)
-            parts.append(_HEADER.pack(length, self._subsystem | command, flags, sequence, 0) + _FAMILY + body)
-        self._socket.send(b"".join(parts))
-        return first
+            parts.append(_HEADER.pack(length, self._subsystem | command, flags, 0, 0) + _FAMILY + body)
+        try:
+            self._socket.send(b"".join(parts))
+            yield
+        except BaseException:
+            self._socket.close()
+            self._socket = _open()
+            raise
 
-    def _receive(self, first: int, last: int = 0) -> Iterator[tuple[int, bytes, int, int]]:
+    def _receive(self) -> Iterator[tuple[int, bytes, int, int]]:
         data = self._socket.recv(_CHUNK)
         offset = 0
         while offset + _HEADER.size <= len(data):
-            length, kind, _flags, sequence, _port = _HEADER.unpack_from(data, offset)
-            # an answer to a question that was given up is passed over
-            if first <= sequence < (last or first + 1):
-                yield kind, data, offset + _HEADER.size, offset + length
+            length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data, offset)
+            yield kind, data, offset + _HEADER.size, offset + length
             offset += (length + 3) & ~3
+
+
+def _open() -> socket.socket:
+    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+    opened.settimeout(_TIMEOUT)
+    return opened
+
+
+def _error(data: bytes, start: int) -> OSError:
+    code = -_CODE.unpack_from(data, start)[0]
+    return OSError(code, os.strerror(code))
 
 
 def _batches(requests: Iterable[Request]) -> Iterator[list[Request]]:

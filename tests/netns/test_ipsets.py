@@ -97,3 +97,13 @@ def test_a_refusal_names_the_set_and_the_reason(router: Namespace) -> None:
         assert len(sets.read()[0]) == 4  # the socket is still in step
 
     play(router, story)
+
+
+def test_an_answer_that_nobody_read_to_its_end_is_not_taken_for_the_next(router: Namespace) -> None:
+    def story(sets: Sets) -> None:
+        elements = [Element(owner.SET_OUT, Endpoint(f"10.0.{i // 250}.{i % 250}", 16384)) for i in range(5000)]
+        sets.add([Entry(element, "call 3f2a9c01 rtp") for element in elements])
+        next(sets._list(owner.SET_OUT))
+        assert set(sets.read()[1]) == set(elements)
+
+    play(router, story)

@@ -200,6 +200,12 @@ def test_without_legacy_tables_it_says_what_to_do(monkeypatch: pytest.MonkeyPatc
         iptables._open("nat")
 
 
+def test_a_target_that_the_kernel_lacks_is_said() -> None:
+    error = iptables._refusal("mangle", iptc.IPTCError("can't commit: b'No chain/target/match by that name'"))
+    assert isinstance(error, UnsupportedError)
+    assert "xt_NFQUEUE" in str(error)
+
+
 def test_a_lock_that_is_not_let_go_is_named(router: Namespace) -> None:
     with (
         xtables_lock(),

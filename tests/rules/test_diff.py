@@ -28,6 +28,7 @@ def test_what_is_there_needs_nothing() -> None:
     drift = compare(WANTED, held(WANTED))
     assert not drift
     assert drift.missing == drift.surplus == ()
+    assert str(drift) == "none"
 
 
 def test_everything_is_made_with_sets_before_rules_and_interception_last() -> None:
@@ -79,6 +80,8 @@ def test_drift_says_what_is_missing_and_what_is_too_much() -> None:
         "jump nat PREROUTING -> SIPMASQ-PREROUTING",
         f"entry {element.set} {text.element(element)}",
     }
+    assert str(drift).startswith("missing: ")
+    assert "; too much: " in str(drift)
     assert set(drift.surplus) == {"rule nat SIPMASQ-PREROUTING: not ours", "chain nat SIPMASQ-OLD"}
 
 

@@ -73,8 +73,10 @@ def test_a_table_changes_as_a_whole_or_not_at_all() -> None:
     refused(kernel, Delta(tables=(change,)), "no rule sipmasq never made")
 
 
-def test_a_failure_asked_for_comes_once() -> None:
+def test_a_failure_lasts_as_long_as_it_is_asked_for() -> None:
     kernel = FakeBackend(fail_commit="nat")
     delta = Delta(tables=(TableDelta("nat", replace=(Chain("nat", "SIPMASQ-PREROUTING", ()),)),))
     refused(kernel, delta, "refused on request")
+    refused(kernel, delta, "refused on request")
+    kernel.fail_commit = None
     commit(kernel, delta)

@@ -137,6 +137,7 @@ def test_what_failed_and_was_taken_back_leaves_nothing(fault: str) -> None:
         rules.want(table(RTP))
         with pytest.raises(KernelError, match="refused on request"):
             await rules.apply()
+        kernel.fail_set = kernel.fail_commit = None
         rules.want(gone(RTP))
         await rules.apply()
         assert holds(kernel, SETUP, PHONE)
@@ -152,11 +153,32 @@ def test_a_failed_commit_is_made_up_for_by_the_next_apply() -> None:
         rules.want(table(RTP))
         with pytest.raises(KernelError):
             await rules.apply()
-        kernel.fail_read = True
+        kernel.fail_commit, kernel.fail_read = None, True
         with pytest.raises(KernelError):
             await rules.apply()
+        kernel.fail_read = False
         assert (await rules.apply()).cut == {RTP.inside}
         assert holds(kernel, SETUP, RTP)
+
+    run(story())
+
+
+def test_a_firewall_reload_fails_no_call() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, PHONE)
+        for chains in kernel.tables.values():
+            for name in list(chains):
+                chains[name] = []
+        kernel.tables["nat"].pop("SIPMASQ-PREROUTING")
+        rules.want(table(RTP))
+        await rules.apply()
+        assert holds(kernel, SETUP, PHONE, RTP)
+        assert not await rules.verify()
+        kernel.tables["nat"]["SIPMASQ-PREROUTING"].clear()
+        rules.want(gone(RTP))
+        await rules.apply()
+        assert holds(kernel, SETUP, PHONE)
 
     run(story())
 
@@ -169,6 +191,7 @@ def test_a_look_at_the_flows_that_failed_is_owed() -> None:
         rules.want(table(RTP))
         with pytest.raises(KernelError, match="conntrack"):
             await rules.apply()
+        kernel.fail_flows = False
         assert (await rules.apply()).cut == {RTP.inside}
         assert kernel.conntrack == []
 
@@ -243,6 +266,26 @@ def test_what_strangers_broke_is_repaired() -> None:
         await rules.repair()
         assert not await rules.verify()
         assert holds(kernel, SETUP, PHONE, RTP)
+
+    run(story())
+
+
+def test_what_is_wanted_and_not_applied_yet_is_no_drift() -> None:
+    async def story() -> None:
+        rules = await started(FakeBackend(), PHONE)
+        rules.want(table(RTP))
+        assert not await rules.verify()
+
+    run(story())
+
+
+def test_what_a_repair_cut_is_reported_by_the_next_apply() -> None:
+    async def story() -> None:
+        rules = await started(FakeBackend(conntrack=[OLD_RTP_FLOW]), PHONE)
+        rules.want(table(RTP))
+        await rules.repair()
+        assert (await rules.apply()).cut == {RTP.inside}
+        assert (await rules.apply()).cut == frozenset()
 
     run(story())
 
