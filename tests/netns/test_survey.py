@@ -63,7 +63,9 @@ def test_a_fit_machine_has_no_trouble_and_is_left_untouched(router: Namespace) -
 
 
 def test_reading_tables_in_use_creates_no_others(router: Namespace) -> None:
-    iptables(router, "-t nat -N OUT\n-t nat -A OUT -j MASQUERADE\n-t nat -A POSTROUTING -j OUT\n-t nat -I OUT -j NFLOG")
+    iptables(
+        router, "-t nat -N OUT\n-t nat -A OUT -j MASQUERADE\n-t nat -A POSTROUTING -j OUT\n-t nat -I OUT -j NFLOG"
+    )
     before = router.run("iptables-legacy-save", "-t", "nat").splitlines()
     assert masquerade(router)
     assert troubles(router) == []
@@ -132,6 +134,18 @@ def test_missing_rights_are_told(router: Namespace) -> None:
             "chain pass in nft table inet fw",
         ),
         (
+            "table inet fw { chain pass { type filter hook forward priority 0; udp dport 10000-30000 drop; } }",
+            "chain pass in nft table inet fw",
+        ),
+        (
+            "table inet fw { chain pass { type filter hook forward priority 0; udp dport { 53, 5060-5061 } drop; } }",
+            "chain pass in nft table inet fw",
+        ),
+        (
+            "table inet fw { chain pass { type filter hook forward priority 0; iifname != { lan1, lan2 } drop; } }",
+            "chain pass in nft table inet fw",
+        ),
+        (
             "table inet fw { chain pre { type filter hook prerouting priority 0; iif wan0 udp dport 5060 drop; } }",
             "chain pre in nft table inet fw",
         ),
@@ -154,6 +168,11 @@ def test_nft_rules_that_drop_calls_are_named(router: Namespace, ruleset: str, ex
         "table inet fw { chain pass { type filter hook forward priority 0; ct state invalid drop; } }",
         "table inet fw { chain pass { type filter hook forward priority 0; tcp dport 5060 drop; } }",
         "table inet fw { chain pass { type filter hook forward priority 0; udp dport 53 drop; } }",
+        "table inet fw { chain pass { type filter hook forward priority 0; udp dport { 53, 123 } drop; } }",
+        "table inet fw { chain pass { type filter hook forward priority 0; udp dport 30000-40000 drop; } }",
+        "table inet fw { chain pass { type filter hook forward priority 0; iifname { guest0, guest1 } drop; } }",
+        "table inet fw { chain pass { type filter hook forward priority 0; policy drop;"
+        " iifname { lan0, lan1 } oifname wan0 accept; ct status dnat meta l4proto { tcp, udp } accept; } }",
         "table inet fw { chain pass { type filter hook forward priority 0; iifname guest0 drop; } }",
         "table inet fw { chain pass { type filter hook forward priority 0; meta nfproto ipv6 drop; } }",
         "table inet fw { chain pass { type filter hook forward priority 0; ip saddr 192.0.2.1 drop; } }",
@@ -280,6 +299,9 @@ def test_other_legacy_rules_do_not_count_as_masquerade(router: Namespace, rules:
         'oifname "wan*" snat ip to 198.51.100.1',
         "ip saddr 10.0.0.0/8 oifname != lan0 masquerade",
         "ip saddr 10.0.0.0/23 counter masquerade random",
+        "ip saddr { 192.168.0.0/16, 10.0.0.0/8 } oifname { wan0, wan1 } masquerade",
+        "ip saddr { 9.255.255.0-10.0.1.77 } masquerade",
+        "ip daddr != { 10.0.0.0/8, 192.168.0.0/16 } masquerade",
         "meta nfproto ipv4 masquerade",
     ],
 )
@@ -293,6 +315,9 @@ def test_an_nft_masquerade_of_others_is_found(router: Namespace, rules: str) -> 
     [
         "oifname other0 masquerade",
         "ip saddr 10.0.0.0/25 masquerade",
+        "ip saddr { 10.0.0.0/25, 192.168.0.0/16 } masquerade",
+        "ip saddr != { 10.0.0.0/8 } masquerade",
+        "oifname { other0, other1 } masquerade",
         "ip saddr != 10.0.0.0/24 masquerade",
         "oifname wan0 meta mark 7 masquerade",
         "oifname wan0 meta l4proto tcp masquerade",

@@ -51,10 +51,11 @@ def _barriers(
 def _may_be_a_call(condition: Condition, ports: Sequence[tuple[int, int]]) -> bool:
     if condition.subject is not Subject.PORT:
         return False
-    low, _, high = condition.value.partition("-")
-    if not low.isdigit():
-        return True
-    return any(int(low) <= last and first <= int(high or low) for first, last in ports)
+    for value in condition.values:
+        low, _, high = value.partition("-")
+        if any(int(low) <= last and first <= int(high or low) for first, last in ports):
+            return True
+    return not condition.values
 
 
 def _as_seen(chain: ForeignChain, passage: Passage) -> Passage:

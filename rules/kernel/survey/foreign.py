@@ -4,7 +4,7 @@ A condition that is not understood stays in the value as OTHER, so that no reade
 that always matches.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from ipaddress import IPv4Network
@@ -50,14 +50,14 @@ class Subject(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One test of a rule.
+    """One test of a rule: whether what it looks at is one of `values`.
 
-    `value` is an interface name (``eth+`` for all that begin so), a prefix, a protocol's name, or ports
-    (``5060`` or ``5060-5070``), empty where they were not understood.
+    These are interface names (``eth+`` for all that begin so), prefixes, names of protocols, or ports (``5060``
+    or ``5060-5070``); none where they were not understood.
     """
 
     subject: Subject
-    value: str = ""
+    values: tuple[str, ...] = ()
     negated: bool = False
 
 
@@ -119,13 +119,13 @@ def leaves_open(rule: ForeignRule, passage: Passage) -> tuple[Condition, ...] | 
 def _settle(condition: Condition, passage: Passage) -> bool | None:
     match condition.subject:
         case Subject.IN_INTERFACE:
-            holds = names_interface(condition.value, passage.into)
+            holds = any(names_interface(value, passage.into) for value in condition.values)
         case Subject.OUT_INTERFACE:
-            holds = names_interface(condition.value, passage.out)
+            holds = any(names_interface(value, passage.out) for value in condition.values)
         case Subject.PROTOCOL:
-            holds = condition.value == "udp"
+            holds = "udp" in condition.values
         case Subject.FAMILY:
-            holds = condition.value == "ip"
+            holds = "ip" in condition.values
         case Subject.WAS_DNATED:
             holds = passage.dnated
         case _:
@@ -138,6 +138,6 @@ def names_interface(pattern: str, name: str) -> bool:
     return name.startswith(pattern[:-1]) if pattern.endswith("+") else name == pattern
 
 
-def covers(pattern: str, network: str) -> bool:
-    """Whether every address of `network` is in the prefix `pattern`."""
-    return IPv4Network(network).subnet_of(IPv4Network(pattern, strict=False))
+def covers(prefixes: Iterable[str], network: str) -> bool:
+    """Whether every address of `network` is in one of the prefixes."""
+    return any(IPv4Network(network).subnet_of(IPv4Network(prefix, strict=False)) for prefix in prefixes)

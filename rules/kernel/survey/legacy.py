@@ -131,11 +131,11 @@ def _conditions(rule: Any) -> Iterator[Condition]:
         (Subject.PROTOCOL, rule.protocol),
     ):
         if value and value not in (_EVERYWHERE, "ip"):
-            yield Condition(subject, value.removeprefix("!"), negated=value.startswith("!"))
+            yield Condition(subject, (value.removeprefix("!"),), negated=value.startswith("!"))
     for match in rule.matches:
         if match.name not in _HARMLESS:
-            yield Condition(Subject.OTHER, match.name)
+            yield Condition(Subject.OTHER, (match.name,))
         elif match.name != "comment":
             for name, value in match.get_all_parameters().items():
                 port = name in ("dport", "sport") and len(value) == 1
-                yield Condition(Subject.PORT, value[0].replace(":", "-") if port else "")
+                yield Condition(Subject.PORT, (value[0].replace(":", "-"),) if port else ())

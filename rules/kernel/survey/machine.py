@@ -63,7 +63,7 @@ def port_findings(ranges: Sequence[tuple[str, tuple[int, int]]], sockets: Path =
 
     What arrives at such a port is the program's until a phone is given the port, and then the phone's.
     """
-    listening = sorted(_listening(sockets))
+    listening = sorted(listening_ports(sockets))
     found = []
     for key, (first, last) in ranges:
         taken = [str(port) for port in listening if first <= port <= last]
@@ -74,7 +74,8 @@ def port_findings(ranges: Sequence[tuple[str, tuple[int, int]]], sockets: Path =
     return found
 
 
-def _listening(sockets: Path) -> set[int]:
+def listening_ports(sockets: Path = _UDP_SOCKETS) -> set[int]:
+    """UDP ports of this namespace that its own programs use; none where /proc does not tell."""
     try:
         lines = sockets.read_text().splitlines()[1:]
     except OSError:

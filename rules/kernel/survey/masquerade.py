@@ -42,10 +42,10 @@ def _holds_outside(condition: Condition, network: str) -> bool:
     """Whether packets from the network to the world at large meet the condition."""
     match condition.subject:
         case Subject.SOURCE:
-            return covers(condition.value, network) is not condition.negated
+            return covers(condition.values, network) is not condition.negated
         case Subject.DESTINATION:
             return condition.negated  # all but some private destination
         case Subject.OTHER:
-            return condition.value == "policy"  # all but what IPsec takes
+            return condition.values == ("policy",)  # all but what IPsec takes
         case _:
             return False

@@ -20,14 +20,16 @@ _TIMEOUT = 5.0  # seconds; the kernel answers at once or never
 Attributes = dict[int, bytes]
 
 
-def dump(subsystem: int, command: int) -> Iterator[tuple[int, Attributes]]:
+def dump(
+    subsystem: int, command: int, question: bytes = b"", family: int = socket.AF_UNSPEC
+) -> Iterator[tuple[int, Attributes]]:
     """Everything of one kind, as (family, attributes); KernelError as the kernel answers."""
-    return _ask(subsystem, command, b"", _REQUEST | _DUMP)
+    return _ask(subsystem, command, question, _REQUEST | _DUMP, family)
 
 
-def ask(subsystem: int, command: int, attributes: bytes) -> list[tuple[int, Attributes]]:
+def ask(subsystem: int, command: int, question: bytes) -> list[tuple[int, Attributes]]:
     """One question; KernelError as the kernel answers."""
-    return list(_ask(subsystem, command, attributes, _REQUEST | _ACK))
+    return list(_ask(subsystem, command, question, _REQUEST | _ACK, socket.AF_UNSPEC))
 
 
 def attribute(kind: int, value: bytes) -> bytes:
@@ -61,8 +63,8 @@ def number(value: bytes) -> int:
     return int.from_bytes(value, "big")
 
 
-def _ask(subsystem: int, command: int, body: bytes, flags: int) -> Iterator[tuple[int, Attributes]]:
-    body = _FAMILY_HEADER.pack(socket.AF_UNSPEC, 0, 0) + body
+def _ask(subsystem: int, command: int, question: bytes, flags: int, family: int) -> Iterator[tuple[int, Attributes]]:
+    body = _FAMILY_HEADER.pack(family, 0, 0) + question
     kind = subsystem << 8 | command
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER) as netlink:
         netlink.settimeout(_TIMEOUT)

@@ -1,7 +1,5 @@
 """The tables of nftables, iptables-nft's among them, read over netlink."""
 
-import socket
-import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -16,11 +14,21 @@ from rules.kernel.survey.foreign import (
     Subject,
 )
 from rules.kernel.survey.nfnetlink import Attributes, attributes, dump, each_attribute, number, text
+from rules.kernel.survey.nft_values import (
+    ADDRESS_LENGTH,
+    FAMILIES,
+    INDEX,
+    NFTABLES,
+    NOT_EQUAL,
+    UNKNOWN,
+    Register,
+    compared,
+    one_of,
+    read_set,
+)
 
 # <linux/netfilter/nf_tables.h>
-_NFTABLES = 10
 _GET_CHAIN, _GET_RULE, _GET_OBJECT = 4, 7, 19
-_FAMILIES = {1: "inet", 2: "ip"}  # those that see forwarded IPv4
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
 _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS = 1, 2, 3, 4
 _OBJECT_TABLE, _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA = 1, 2, 3, 4
@@ -38,31 +46,16 @@ _META = {
     16: Subject.PROTOCOL,
 }
 _META_INDEXES = (4, 5)
-_INDEX = "index"
 _CT_STATUS = 2
-_STATUS_DNATED = struct.pack("=I", 1 << 5)  # IPS_DST_NAT
-_NOT_EQUAL = 1
 _LOADED_INTO = 1
+_LOOKUP_SET, _LOOKUP_REGISTER, _LOOKUP_INTO, _LOOKUP_FLAGS = 1, 2, 3, 5
+_LOOKUP_INVERTED = 1
+_ANONYMOUS = "__set"
 _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
 _PORT_OFFSETS = (0, 2)
 _PROTOCOL_FIELD = (9, 1)
 _ADDRESSES = {12: Subject.SOURCE, 16: Subject.DESTINATION}
-_ADDRESS_LENGTH = 4
-_PROTOCOLS = {6: "tcp", 17: "udp"}
-_NFPROTOS = {2: "ip", 10: "ip6"}
 _WITHOUT_EFFECT = frozenset({"counter", "log", "notrack"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Register:
-    """What a rule has loaded to compare: where from, whether it is an index, and which bits of it."""
-
-    subject: Subject = Subject.OTHER
-    kind: str = ""
-    mask: bytes = b""
-
-
-_UNKNOWN = _Register()
 
 
 @dataclass(slots=True)
@@ -72,15 +65,7 @@ class _Reading:
     action: Action = Action.OTHER
     target: str = ""
     conditions: list[Condition] = field(default_factory=list)
-    registers: dict[int, _Register] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class HelperObject:
-    """A declared ct helper that runs the kernel's SIP helper."""
-
-    table: str
-    name: str
+    registers: dict[int, Register] = field(default_factory=dict)
 
 
 def read_nftables() -> tuple[ForeignTable, ...]:
@@ -89,12 +74,12 @@ def read_nftables() -> tuple[ForeignTable, ...]:
     NotPermittedError if they may not be read.
     """
     try:
-        chains = [_chain_row(family, row) for family, row in dump(_NFTABLES, _GET_CHAIN) if family in _FAMILIES]
-        helpers = {(helper.table, helper.name) for helper in sip_helper_objects()}
+        chains = [_chain_row(family, row) for family, row in dump(NFTABLES, _GET_CHAIN) if family in FAMILIES]
+        helpers = _sip_helpers()
         rules: dict[tuple[str, str], list[ForeignRule]] = {}
-        for family, row in dump(_NFTABLES, _GET_RULE):
-            if family in _FAMILIES:
-                table = f"{_FAMILIES[family]} {text(row[_RULE_TABLE])}"
+        for family, row in dump(NFTABLES, _GET_RULE):
+            if family in FAMILIES:
+                table = f"{FAMILIES[family]} {text(row[_RULE_TABLE])}"
                 chain = text(row[_RULE_CHAIN])
                 rules.setdefault((table, chain), []).append(_rule(table, chain, row, helpers))
     except NotPermittedError:
@@ -108,16 +93,15 @@ def read_nftables() -> tuple[ForeignTable, ...]:
     return tuple(ForeignTable(name, False, held) for name, held in tables.items())
 
 
-def sip_helper_objects() -> tuple[HelperObject, ...]:
-    """The declared ct helpers of type sip."""
-    found = []
-    for family, row in dump(_NFTABLES, _GET_OBJECT):
-        if family in _FAMILIES and number(row[_OBJECT_TYPE]) == _CT_HELPER:
-            helper = text(attributes(row[_OBJECT_DATA])[1])
-            if helper.startswith("sip"):
-                table = f"{_FAMILIES[family]} {text(row[_OBJECT_TABLE])}"
-                found.append(HelperObject(table, text(row[_OBJECT_NAME])))
-    return tuple(found)
+def _sip_helpers() -> set[tuple[str, str]]:
+    """Table and name of each declared ct helper of type sip."""
+    return {
+        (f"{FAMILIES[family]} {text(row[_OBJECT_TABLE])}", text(row[_OBJECT_NAME]))
+        for family, row in dump(NFTABLES, _GET_OBJECT)
+        if family in FAMILIES
+        and number(row[_OBJECT_TYPE]) == _CT_HELPER
+        and text(attributes(row[_OBJECT_DATA])[1]) == "sip"
+    }
 
 
 def _chain_row(family: int, row: Attributes) -> tuple[str, str, Hook | None, bool, bool]:
@@ -125,7 +109,7 @@ def _chain_row(family: int, row: Attributes) -> tuple[str, str, Hook | None, boo
     if _CHAIN_HOOK in row:
         with suppress(ValueError):  # ingress and egress are not ours to judge
             hook = Hook(number(attributes(row[_CHAIN_HOOK])[1]))
-    table = f"{_FAMILIES[family]} {text(row[_CHAIN_TABLE])}"
+    table = f"{FAMILIES[family]} {text(row[_CHAIN_TABLE])}"
     nat = text(row.get(_CHAIN_TYPE, b"")) == "nat"
     policy_drop = _CHAIN_POLICY in row and number(row[_CHAIN_POLICY]) == _DROP
     return table, text(row[_CHAIN_NAME]), hook, nat, policy_drop
@@ -162,19 +146,20 @@ def _read(name: str, data: Attributes, reading: _Reading, table: str, helpers: s
         case "bitwise":
             register = _register(reading, data)
             mask = attributes(data.get(4, b"")).get(1, b"")
-            reading.registers[number(data[2])] = _Register(register.subject, register.kind, mask)
+            reading.registers[number(data[2])] = Register(register.subject, register.kind, mask)
         case "cmp":
-            negated = number(data[2]) == _NOT_EQUAL
             value = attributes(data[3]).get(1, b"")
-            reading.conditions.append(_compared(_register(reading, data), negated, value))
-        case "range" | "lookup":
-            port = _register(reading, data).subject is Subject.PORT
-            ports = _port_range(data) if name == "range" else ""
-            reading.conditions.append(Condition(Subject.PORT, ports) if port else Condition(Subject.OTHER))
+            reading.conditions.append(compared(_register(reading, data), number(data[2]), value))
+        case "range":
+            ends = attributes(data[3])[1], attributes(data[4])[1]
+            negated = number(data[2]) == NOT_EQUAL
+            reading.conditions.append(one_of(_register(reading, data), [ends], negated))
+        case "lookup":
+            reading.conditions.append(_looked_up(data, reading, table))
         case "match" if text(data[1]) == "comment":
             pass
         case _ if name not in _WITHOUT_EFFECT:
-            reading.conditions.append(Condition(Subject.OTHER, name))
+            reading.conditions.append(Condition(Subject.OTHER, (name,)))
 
 
 def _read_verdict(data: Attributes, reading: _Reading) -> None:
@@ -193,64 +178,30 @@ def _read_xt_target(data: Attributes, reading: _Reading) -> None:
         reading.action = _XT_TARGETS.get(name, Action.OTHER)
 
 
-def _register(reading: _Reading, data: Attributes) -> _Register:
-    # 'lookup' names its set first, the others their register
-    return reading.registers.get(number(data.get(1, b"")[:4]), _UNKNOWN)
+def _register(reading: _Reading, data: Attributes, kind: int = 1) -> Register:
+    return reading.registers.get(number(data[kind]), UNKNOWN)
 
 
-def _loaded(name: str, data: Attributes) -> _Register:
+def _looked_up(data: Attributes, reading: _Reading, table: str) -> Condition:
+    name = text(data[_LOOKUP_SET])
+    # maps give verdicts of their own, and sets with a name may be large and change at any time
+    if _LOOKUP_INTO in data or not name.startswith(_ANONYMOUS):
+        return Condition(Subject.OTHER, (name,))
+    negated = _LOOKUP_FLAGS in data and bool(number(data[_LOOKUP_FLAGS]) & _LOOKUP_INVERTED)
+    return one_of(_register(reading, data, _LOOKUP_REGISTER), read_set(table, name), negated)
+
+
+def _loaded(name: str, data: Attributes) -> Register:
     if name == "meta":
         key = number(data[2])
-        return _Register(_META.get(key, Subject.OTHER), _INDEX if key in _META_INDEXES else "")
+        return Register(_META.get(key, Subject.OTHER), INDEX if key in _META_INDEXES else "")
     if name == "ct":
-        return _Register(Subject.WAS_DNATED if number(data[2]) == _CT_STATUS else Subject.OTHER)
+        return Register(Subject.WAS_DNATED if number(data[2]) == _CT_STATUS else Subject.OTHER)
     base, offset, length = number(data[2]), number(data[3]), number(data[4])
     if base == _TRANSPORT_HEADER and offset in _PORT_OFFSETS:
-        return _Register(Subject.PORT)
+        return Register(Subject.PORT)
     if base == _NETWORK_HEADER and (offset, length) == _PROTOCOL_FIELD:
-        return _Register(Subject.PROTOCOL)
-    if base == _NETWORK_HEADER and length <= _ADDRESS_LENGTH:
-        return _Register(_ADDRESSES.get(offset, Subject.OTHER))
-    return _UNKNOWN
-
-
-def _compared(register: _Register, negated: bool, value: bytes) -> Condition:
-    match register.subject:
-        case Subject.IN_INTERFACE | Subject.OUT_INTERFACE:
-            return Condition(register.subject, _interface(register, value), negated)
-        case Subject.PROTOCOL:
-            return Condition(register.subject, _PROTOCOLS.get(value[0], str(value[0])), negated)
-        case Subject.FAMILY:
-            return Condition(register.subject, _NFPROTOS.get(value[0], str(value[0])), negated)
-        case Subject.SOURCE | Subject.DESTINATION:
-            return Condition(register.subject, _prefix(register, value), negated)
-        case Subject.WAS_DNATED:
-            # the test of one bit: status & dnat != 0
-            if register.mask == _STATUS_DNATED:
-                return Condition(Subject.WAS_DNATED, negated=not negated)
-            return Condition(Subject.OTHER, "ct status")
-        case Subject.PORT:
-            return Condition(Subject.PORT, "" if negated else str(number(value)))
-        case _:
-            return Condition(Subject.OTHER)
-
-
-def _interface(register: _Register, value: bytes) -> str:
-    if register.kind == _INDEX:
-        try:
-            return socket.if_indextoname(struct.unpack("=I", value)[0])
-        except OSError:
-            return ""
-    return text(value) if b"\0" in value else text(value) + "+"
-
-
-def _port_range(data: Attributes) -> str:
-    if number(data[2]) == _NOT_EQUAL:
-        return ""
-    return f"{number(attributes(data[3])[1])}-{number(attributes(data[4])[1])}"
-
-
-def _prefix(register: _Register, value: bytes) -> str:
-    mask = register.mask or b"\xff" * len(value)
-    bits = sum(byte.bit_count() for byte in mask)
-    return f"{socket.inet_ntoa(value.ljust(_ADDRESS_LENGTH, bytes(1)))}/{bits}"
+        return Register(Subject.PROTOCOL)
+    if base == _NETWORK_HEADER and length <= ADDRESS_LENGTH:
+        return Register(_ADDRESSES.get(offset, Subject.OTHER))
+    return UNKNOWN

@@ -12,7 +12,7 @@ from rules.kernel.survey.walk import base_chains, steps
 
 OUTWARD = Passage("lan0", "wan0", dnated=False)
 INWARD = Passage("wan0", "lan0", dnated=True)
-UNKNOWN = Condition(Subject.OTHER, "mark")
+UNKNOWN = Condition(Subject.OTHER, ("mark",))
 
 
 def rule(action: Action, *conditions: Condition, to: str = "") -> ForeignRule:
@@ -47,10 +47,10 @@ def test_a_certain_verdict_ends_the_walk_and_an_uncertain_one_does_not() -> None
 
 def test_conditions_are_settled_by_the_passage() -> None:
     conditions = (
-        Condition(Subject.IN_INTERFACE, "lan+"),
-        Condition(Subject.OUT_INTERFACE, "lan0", negated=True),
-        Condition(Subject.PROTOCOL, "udp"),
-        Condition(Subject.FAMILY, "ip"),
+        Condition(Subject.IN_INTERFACE, ("lan+",)),
+        Condition(Subject.OUT_INTERFACE, ("lan0",), negated=True),
+        Condition(Subject.PROTOCOL, ("udp",)),
+        Condition(Subject.FAMILY, ("ip",)),
         Condition(Subject.WAS_DNATED, negated=True),
     )
     found = table(rule(Action.DROP, *conditions))
@@ -71,7 +71,9 @@ def test_a_decision_in_a_chain_jumped_to_for_certain_is_final() -> None:
 def test_after_a_jump_the_walk_comes_back_after_a_goto_it_does_not() -> None:
     for action, expected in ((Action.JUMP, [("reject", 0)]), (Action.GOTO, [])):
         found = table(
-            rule(action, to="sub"), rule(Action.REJECT), sub=(rule(Action.DROP, Condition(Subject.PROTOCOL, "tcp")),)
+            rule(action, to="sub"),
+            rule(Action.REJECT),
+            sub=(rule(Action.DROP, Condition(Subject.PROTOCOL, ("tcp",))),),
         )
         assert walked(found) == (expected, action is Action.GOTO)
 

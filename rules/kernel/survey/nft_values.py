@@ -1,0 +1,141 @@
+"""What nft rules compare packets with: single values, ranges, and the sets that are written into a rule."""
+
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, summarize_address_range
+
+from rules.kernel.survey.foreign import Condition, Subject
+from rules.kernel.survey.nfnetlink import attribute, attributes, dump, each_attribute, number, text
+
+# <linux/netfilter/nf_tables.h>
+NFTABLES = 10
+FAMILIES = {1: "inet", 2: "ip"}  # those that see forwarded IPv4
+ADDRESS_LENGTH = 4
+NOT_EQUAL = 1
+INDEX = "index"
+_LESS, _AT_MOST, _MORE, _AT_LEAST = 2, 3, 4, 5
+_GET_ELEMENTS = 13
+_LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
+_ELEMENT_KEY, _ELEMENT_FLAGS = 1, 3
+_INTERVAL_END = 1
+_STATUS_DNATED = struct.pack("=I", 1 << 5)  # IPS_DST_NAT
+_LAST_PORT = 0xFFFF
+_NAMES = {
+    Subject.PROTOCOL: {6: "tcp", 17: "udp"},
+    Subject.FAMILY: {2: "ip", 10: "ip6"},
+}
+
+Range = tuple[bytes, bytes]
+"""First and last value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """What a rule has loaded to compare: where from, whether it is an index, and which bits of it."""
+
+    subject: Subject = Subject.OTHER
+    kind: str = ""
+    mask: bytes = b""
+
+
+UNKNOWN = Register()
+
+
+def compared(register: Register, operator: int, value: bytes) -> Condition:
+    """The condition of a comparison with one value."""
+    if register.subject is Subject.WAS_DNATED:
+        # the test of one bit: status & dnat != 0
+        if register.mask == _STATUS_DNATED:
+            return Condition(Subject.WAS_DNATED, negated=operator != NOT_EQUAL)
+        return Condition(Subject.OTHER, ("ct status",))
+    if operator <= NOT_EQUAL:
+        if register.mask:
+            return _masked(register, operator == NOT_EQUAL, value)
+        return one_of(register, [(value, value)], operator == NOT_EQUAL)
+    if register.subject is not Subject.PORT:
+        return Condition(Subject.OTHER)
+    port = number(value)
+    first = {_MORE: port + 1, _AT_LEAST: port}.get(operator, 0)
+    last = {_LESS: port - 1, _AT_MOST: port}.get(operator, _LAST_PORT)
+    return Condition(Subject.PORT, (f"{first}-{last}",))
+
+
+def one_of(register: Register, ranges: Sequence[Range], negated: bool) -> Condition:
+    """The condition of being in one of the ranges, or in none of them."""
+    values: list[str] = []
+    for first, last in ranges:
+        understood = _spelled(register, first, last)
+        if not understood:
+            return Condition(Subject.OTHER)
+        values += understood
+    if register.subject is Subject.PORT and negated:
+        return Condition(Subject.PORT)
+    return Condition(register.subject, tuple(values), negated)
+
+
+def read_set(table: str, name: str) -> list[Range]:
+    """The elements of a set of `table` (``inet fw4``), in order."""
+    family_name, _, bare = table.partition(" ")
+    family = next(code for code, word in FAMILIES.items() if word == family_name)
+    question = attribute(_LIST_TABLE, bare.encode() + b"\0") + attribute(_LIST_SET, name.encode() + b"\0")
+    elements: list[tuple[bytes, bool]] = []
+    for _family, row in dump(NFTABLES, _GET_ELEMENTS, question, family):
+        for _kind, element in each_attribute(row.get(_LIST_ELEMENTS, b"")):
+            found = attributes(element)
+            ends = bool(number(found.get(_ELEMENT_FLAGS, b"")) & _INTERVAL_END)
+            elements.append((attributes(found[_ELEMENT_KEY])[1], ends))
+    return _ranges(sorted(elements, key=lambda element: (element[0], not element[1])))
+
+
+def _ranges(elements: Sequence[tuple[bytes, bool]]) -> list[Range]:
+    """An interval is its first value and, marked as an end, the first one after it; the end may be missing."""
+    with_ends = any(ends for _key, ends in elements)
+    found: list[Range] = []
+    for at, (key, ends) in enumerate(elements):
+        if ends:
+            continue
+        last = key
+        if with_ends:
+            after = elements[at + 1][0] if at + 1 < len(elements) else None
+            last = _before(after) if after else b"\xff" * len(key)
+        found.append((key, last))
+    return found
+
+
+def _before(key: bytes) -> bytes:
+    return (number(key) - 1).to_bytes(len(key), "big")
+
+
+def _spelled(register: Register, first: bytes, last: bytes) -> list[str]:
+    """The values of a range in words, none where they make no sense."""
+    match register.subject:
+        case Subject.IN_INTERFACE | Subject.OUT_INTERFACE if first == last:
+            return [_interface(register, first)]
+        case Subject.PROTOCOL | Subject.FAMILY if first == last:
+            return [_NAMES[register.subject].get(first[0], str(first[0]))]
+        case Subject.PORT:
+            return [f"{number(first)}-{number(last)}"]
+        case Subject.SOURCE | Subject.DESTINATION if not register.mask:
+            low, high = first.ljust(ADDRESS_LENGTH, b"\0"), last.ljust(ADDRESS_LENGTH, b"\xff")
+            return [str(prefix) for prefix in summarize_address_range(IPv4Address(low), IPv4Address(high))]
+        case _:
+            return []
+
+
+def _masked(register: Register, negated: bool, value: bytes) -> Condition:
+    if register.subject not in (Subject.SOURCE, Subject.DESTINATION):
+        return Condition(Subject.OTHER)
+    bits = sum(byte.bit_count() for byte in register.mask)
+    address = socket.inet_ntoa(value.ljust(ADDRESS_LENGTH, b"\0"))
+    return Condition(register.subject, (f"{address}/{bits}",), negated)
+
+
+def _interface(register: Register, value: bytes) -> str:
+    if register.kind == INDEX:
+        try:
+            return socket.if_indextoname(struct.unpack("=I", value)[0])
+        except OSError:
+            return ""
+    return text(value) if b"\0" in value else text(value) + "+"
