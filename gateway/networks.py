@@ -12,7 +12,8 @@ class Networks:
     def __init__(self, prefixes: Iterable[str] = ()) -> None:
         networks = [IPv4Network(prefix) for prefix in prefixes]
         self._masked = [(int(network.network_address), int(network.netmask)) for network in networks]
-        self.hint = commonprefix([_octets(network) for network in networks]).encode()
+        octets = [_octets(network) for network in networks]
+        self.hint = commonprefix(octets).encode()  # noqa: RUF071  # these are texts, not paths
 
     def __contains__(self, address: object) -> bool:
         """Whether a dotted IPv4 address lies in one of the prefixes; text that is none does not."""

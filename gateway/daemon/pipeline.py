@@ -1,0 +1,201 @@
+"""From the queue through the engine to the verdict, and the rules in between.
+
+Why it is so: a message that announces an address may only leave when the kernel answers for it, and a commit costs
+milliseconds whatever it holds. So one task commits for everybody: messages that arrive while it works wait together
+and share the next commit. When a commit fails, those that waited for it are taken back one by one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from gateway import wire
+from gateway.calls.dialog import Side
+from gateway.daemon.journal import Journal
+from gateway.engine import Drop, Engine, Outcome, Refuse, Release
+from gateway.errors import MalformedError
+from rules.errors import KernelError
+from rules.kernel.inject import Injector
+from rules.kernel.queue import QueuedPacket
+from rules.model import Endpoint, Setup
+from rules.reconcile import Reconciler
+
+log = logging.getLogger("sipmasq")
+
+_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A packet whose rules are not in the kernel yet."""
+
+    packet: QueuedPacket
+    datagram: wire.Datagram
+    sender: Side
+    outcome: Release
+
+
+class Pipeline:
+    """Owns the packets between queue and verdict, and is the only one that has rules committed.
+
+    `sides` says on which side each interface is. `commits` counts what reached the kernel, `commit_seconds` is how
+    long the last one took.
+    """
+
+    def __init__(self, engine: Engine, reconciler: Reconciler, injector: Injector) -> None:
+        self._engine = engine
+        self._reconciler = reconciler
+        self._injector = injector
+        self._loop = asyncio.get_running_loop()
+        self._journal = Journal()
+        self._dirty = asyncio.Event()
+        self._adding = False
+        self._committing = False
+        self._waiting: list[_Waiting] = []
+        self._setups: list[tuple[Setup, asyncio.Future[None]]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self.sides: Mapping[str, Side] = {}
+        self.commits = 0
+        self.commit_seconds = 0.0
+
+    def receive(self, packet: QueuedPacket) -> None:
+        """Take one packet from the queue; it has its verdict now or after the next commit."""
+        sender = self.sides.get(packet.in_interface)
+        if sender is None or not packet.whole:
+            packet.accept()
+            return
+        try:
+            datagram = wire.split(packet.payload)
+        except MalformedError:
+            packet.accept()
+            return
+        outcome = self._engine.receive(datagram, sender, self._loop.time())
+        self.follow()
+        if isinstance(outcome, Release) and (self._adding or self._committing):
+            packet.retain()
+            self._waiting.append(_Waiting(packet, datagram, sender, outcome))
+            self._dirty.set()
+        else:
+            self._decide(packet, datagram, outcome)
+
+    def follow(self) -> None:
+        """Pass on what the engine changed: rules, log lines, its next timer."""
+        changes = self._engine.take_changes()
+        if changes:
+            self._reconciler.want(changes)
+            # what only goes away keeps nobody waiting
+            self._adding |= any(forward is not None for forward in changes.values())
+            self._dirty.set()
+        now = self._loop.time()
+        self._journal.write(self._engine.take_notices(), now)
+        self._arm(now)
+
+    async def configure(self, setup: Setup) -> None:
+        """Have the kernel follow this setup; returns when it does. KernelError when it does not."""
+        done = self._loop.create_future()
+        self._setups.append((setup, done))
+        self._adding = True
+        self._dirty.set()
+        await done
+
+    async def commit_forever(self) -> None:
+        """Commit what is wanted whenever it changed, and decide on the packets that waited for it."""
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            batch, self._waiting = self._waiting, []
+            self._adding, self._committing = False, self._adding
+            started = self._loop.time()
+            try:
+                cut = await self._commit()
+            except KernelError as error:
+                log.error("the rules could not be set: %s", error)  # noqa: TRY400  # the message says it all
+                self._finish(batch, partial(self._taken_back, why=str(error)))
+                self._loop.call_later(_RETRY_SECONDS, self._dirty.set)
+            else:
+                self.commits += 1
+                self.commit_seconds = self._loop.time() - started
+                self._finish(batch, partial(_unless_cut, cut=cut))
+            self._committing = False
+
+    def close(self) -> None:
+        """Give up on what still waits; the queue drops the packets."""
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def _commit(self) -> frozenset[Endpoint]:
+        """Everything wanted, in one go; the inside addresses whose flows had to be cut."""
+        cut: frozenset[Endpoint] = frozenset()
+        if self._setups:
+            setups, self._setups = self._setups, []
+            setup, _ = setups[-1]
+            try:
+                cut = (await self._reconciler.configure(setup)).cut
+            except KernelError as error:
+                for _, done in setups:
+                    if not done.done():
+                        done.set_exception(error)
+                raise
+            for _, done in setups:
+                if not done.done():
+                    done.set_result(None)
+        return cut | (await self._reconciler.apply()).cut
+
+    def _finish(self, batch: list[_Waiting], outcome_of: Callable[[_Waiting], Outcome]) -> None:
+        """Give each packet its verdict; what goes wrong with one is its own."""
+        for waiting in batch:
+            try:
+                self._decide(waiting.packet, waiting.datagram, outcome_of(waiting))
+            except Exception:  # whatever it is, the packet must not stay in the kernel for ever
+                log.exception("no verdict for a datagram of %s; dropped", waiting.datagram.source)
+                if not waiting.packet.decided:
+                    waiting.packet.drop()
+        self.follow()
+
+    def _taken_back(self, waiting: _Waiting, why: str) -> Outcome:
+        return self._engine.refuse(waiting.datagram, waiting.sender, why, self._loop.time())
+
+    def _decide(self, packet: QueuedPacket, datagram: wire.Datagram, outcome: Outcome) -> None:
+        match outcome:
+            case Release(payload):
+                self._release(packet, datagram, payload)
+            case Drop():
+                packet.drop()
+            case Refuse(source, destination, payload):
+                packet.drop()
+                answer = wire.build(source, destination, payload)
+                self._injector.send(packet.in_interface, answer, packet.source_mac)
+
+    def _release(self, packet: QueuedPacket, datagram: wire.Datagram, payload: bytes | None) -> None:
+        if payload is None:
+            packet.accept()
+            return
+        try:
+            packet.accept(wire.rebuild(packet.payload, datagram.header_length, payload))
+        except (MalformedError, ValueError) as error:
+            log.warning("a message of %s no longer fits a packet; dropped: %s", datagram.source, error)
+            packet.drop()
+
+    def _arm(self, now: float) -> None:
+        when = self._engine.next_timer()
+        if self._timer is not None:
+            if self._timer.when() == when and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+            self._timer = None
+        if when is not None:
+            self._timer = self._loop.call_at(max(when, now), self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._engine.handle_timer(self._loop.time())
+        self.follow()
+
+
+def _unless_cut(waiting: _Waiting, cut: frozenset[Endpoint]) -> Outcome:
+    """A packet on a flow that was just cut carries the old translation; its sender will repeat it."""
+    on_cut_flow = waiting.datagram.source in cut or waiting.datagram.destination in cut
+    return Drop() if on_cut_flow else waiting.outcome
