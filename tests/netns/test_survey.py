@@ -300,7 +300,7 @@ def test_other_legacy_rules_do_not_count_as_masquerade(router: Namespace, rules:
         "ip saddr 10.0.0.0/8 oifname != lan0 masquerade",
         "ip saddr 10.0.0.0/23 counter masquerade random",
         "ip saddr { 192.168.0.0/16, 10.0.0.0/8 } oifname { wan0, wan1 } masquerade",
-        "ip saddr { 9.255.255.0-10.0.1.77 } masquerade",
+        "ip saddr { 9.255.255.0-10.0.1.77, 192.168.0.1 } masquerade",
         "ip daddr != { 10.0.0.0/8, 192.168.0.0/16 } masquerade",
         "meta nfproto ipv4 masquerade",
     ],

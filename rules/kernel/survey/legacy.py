@@ -97,7 +97,7 @@ def _rules(table: Any, chain: Any) -> Iterator[ForeignRule]:
         try:
             rule = table.create_rule(entry, chain)
             if not any(owner.is_mark(comment) for comment in _comments(rule)):
-                yield _rule(where, rule)
+                yield _rule(where, table, rule)
         except iptc.XTablesError:
             # an extension that is not installed here: nothing is known of what the rule does
             yield ForeignRule(where, Action.OTHER, (Condition(Subject.OTHER),))
@@ -110,14 +110,14 @@ def _comments(rule: Any) -> Iterator[str]:
             yield match.comment
 
 
-def _rule(where: str, rule: Any) -> ForeignRule:
+def _rule(where: str, table: Any, rule: Any) -> ForeignRule:
     name: str = rule.target.name or ""
     conditions = tuple(_conditions(rule))
     if name == "CT" and rule.target.get_all_parameters().get("helper") == ["sip"]:
         return ForeignRule(where, Action.SIP_HELPER, conditions)
     if name in _ACTIONS:
         return ForeignRule(where, _ACTIONS[name], conditions)
-    if rule.target.standard_target:
+    if table.is_chain(name):
         return ForeignRule(where, Action.GOTO if rule.target.goto else Action.JUMP, conditions, target=name)
     return ForeignRule(where, Action.OTHER, conditions)
 
