@@ -81,6 +81,9 @@ class Service:
                 self._notifier.stopping()
                 for task in tasks:
                     task.cancel()
+        except BaseExceptionGroup as group:
+            # one task's error ends them all; the operator is told that one
+            raise group.exceptions[0] from group
         finally:
             await self._leave()
 
@@ -142,10 +145,12 @@ class Service:
             following = [group.create_task(self._follow_links(config))]
             if config.outside.host:
                 following.append(group.create_task(self._follow_host(config.outside.host)))
-            await self._reload.wait()
+            try:
+                await self._reload.wait()
+            finally:
+                for task in following:
+                    task.cancel()
             self._reload.clear()
-            for task in following:
-                task.cancel()
             self._notifier.reloading()
             try:
                 await self._use(self._load())
