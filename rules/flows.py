@@ -25,9 +25,9 @@ class Flow(NamedTuple):
 
 @dataclass(slots=True)
 class Search:
-    """What to look for: flows of these inside addresses, flows to these public ones.
+    """What to look for: flows begun by these inside addresses, or to these public ones.
 
-    `thorough` also asks for flows that others have been given one of the public addresses for.
+    `thorough` asks for those that lead to the inside addresses as well, and those that were given a public one.
     """
 
     insides: set[Endpoint] = field(default_factory=set)
@@ -39,12 +39,9 @@ class Search:
 
     def touches(self, flow: Flow) -> bool:
         """Whether the flow is one of those looked for."""
-        return (
-            flow.source in self.insides
-            or flow.reply_source in self.insides
-            or flow.target in self.publics
-            or flow.reply_target in self.publics
-        )
+        if flow.source in self.insides or flow.target in self.publics:
+            return True
+        return self.thorough and (flow.reply_source in self.insides or flow.reply_target in self.publics)
 
     def changed(
         self, old: Forward | None, before: Endpoint | None, new: Forward | None, after: Endpoint | None

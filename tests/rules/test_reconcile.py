@@ -20,6 +20,8 @@ from tests.rules.strategies import changes
 
 T = TypeVar("T")
 PEER = Endpoint("198.51.100.7", 9000)
+THERE = Endpoint("203.0.113.1", RTP.port)
+RTP_FLOWS = (Flow(RTP.inside, PEER, PEER, THERE), Flow(PEER, THERE, RTP.inside, PEER))
 OLD_RTP_FLOW = Flow(RTP.inside, PEER, PEER, Endpoint("203.0.113.1", 1024))
 
 
@@ -200,11 +202,8 @@ def test_a_look_at_the_flows_that_failed_is_owed() -> None:
 
 def test_the_end_of_a_call_takes_its_flows_and_no_others() -> None:
     async def story() -> None:
-        there = Endpoint("203.0.113.1", RTP.port)
         other = Flow(OPEN.inside, PEER, PEER, Endpoint("203.0.113.1", OPEN.port))
-        kernel = FakeBackend(
-            conntrack=[Flow(RTP.inside, PEER, PEER, there), Flow(PEER, there, RTP.inside, PEER), other]
-        )
+        kernel = FakeBackend(conntrack=[*RTP_FLOWS, other])
         rules = await started(kernel, RTP, OPEN)
         assert len(kernel.conntrack) == 3
         rules.want(gone(RTP))
@@ -216,8 +215,7 @@ def test_the_end_of_a_call_takes_its_flows_and_no_others() -> None:
 
 def test_a_new_address_moves_every_forward_and_ends_the_old_flows() -> None:
     async def story() -> None:
-        old = Flow(RTP.inside, PEER, PEER, Endpoint("203.0.113.1", RTP.port))
-        kernel = FakeBackend(conntrack=[old])
+        kernel = FakeBackend(conntrack=[*RTP_FLOWS])
         rules = await started(kernel, PHONE, RTP)
         moved = replace(SETUP, address="203.0.113.99")
         assert (await rules.configure(moved)).cut == {RTP.inside}
@@ -229,7 +227,7 @@ def test_a_new_address_moves_every_forward_and_ends_the_old_flows() -> None:
 
 def test_what_a_dead_predecessor_left_is_adopted_without_its_forwards() -> None:
     async def story() -> None:
-        kernel = FakeBackend(conntrack=[Flow(RTP.inside, PEER, PEER, Endpoint("203.0.113.1", RTP.port))])
+        kernel = FakeBackend(conntrack=[*RTP_FLOWS])
         await started(kernel, PHONE, RTP, setup=replace(SETUP, forwarding_was_off=True))
         assert kernel.conntrack
         heir = Reconciler(kernel)
@@ -318,7 +316,7 @@ def test_rules_of_others_stay_where_they_are() -> None:
 
 def test_clean_needs_nothing_but_the_marks_and_may_be_repeated() -> None:
     async def story() -> None:
-        kernel = FakeBackend(conntrack=[Flow(RTP.inside, PEER, PEER, Endpoint("203.0.113.1", RTP.port))])
+        kernel = FakeBackend(conntrack=[*RTP_FLOWS])
         await started(kernel, PHONE, RTP)
         cleaned = await Reconciler(kernel).clean()
         assert "set sipmasq-in" in cleaned.removed
