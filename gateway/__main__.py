@@ -1,0 +1,5 @@
+"""`python -m gateway` is `sipmasq`."""
+
+from gateway.cli import main
+
+main()

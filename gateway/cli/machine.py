@@ -1,0 +1,55 @@
+"""What the command line does to the machine itself, with or without a running gateway."""
+
+import asyncio
+from dataclasses import asdict
+from typing import TypedDict
+
+from gateway.config import Config
+from gateway.daemon.resolver import resolve
+from gateway.errors import ResolveError
+from rules.kernel.forwarding import set_forwarding
+from rules.kernel.links import LinkWatch
+from rules.kernel.netfilter import Netfilter
+from rules.kernel.survey import Finding, Severity, survey
+from rules.reconcile import Cleaned, Reconciler
+
+
+class Clean(TypedDict):
+    """What a clean-up did."""
+
+    removed: list[str]
+    forwarding_turned_off: bool
+
+
+def look(config: Config) -> list[dict[str, str]]:
+    """Everything worth knowing before the gateway runs here."""
+    topology = asyncio.run(LinkWatch().snapshot(config.inside.interface, config.outside.interface))
+    findings = survey(topology, sip_ports=config.sip.ports, media_ports=config.media.ports, queue=config.sip.queue)
+    if config.outside.host:
+        findings.append(asyncio.run(_look_up(config.outside.host)))
+    return [asdict(finding) for finding in findings]
+
+
+def clean() -> Clean:
+    """Take away everything of ours in this network namespace; forwarding goes off if it was we who turned it on."""
+    cleaned = asyncio.run(_clean())
+    if cleaned.forwarding_was_off:
+        set_forwarding(on=False)
+    return Clean(removed=list(cleaned.removed), forwarding_turned_off=cleaned.forwarding_was_off)
+
+
+async def _clean() -> Cleaned:
+    reconciler = Reconciler(Netfilter())
+    try:
+        return await reconciler.clean()
+    finally:
+        await reconciler.close()
+
+
+async def _look_up(host: str) -> Finding:
+    try:
+        address = (await resolve(host)).address
+    except ResolveError as error:
+        advice = "correct outside.host or the name servers; the gateway announces nothing until it is known"
+        return Finding(Severity.ERROR, "outside.host", str(error), advice)
+    return Finding(Severity.OK, "outside.host", f"is {address}")
