@@ -49,7 +49,7 @@ def iptables(router: Namespace, rules: str) -> None:
 
 def nft(router: Namespace, ruleset: str) -> None:
     # nft wants each chain's end on a line of its own
-    router.run("nft", "-f", "-", stdin=ruleset.replace("; }", "; }\n"))
+    router.run("nft", "-f", "-", stdin=ruleset.replace("; }", "; }\n").replace("} }", "}\n}"))
 
 
 def test_a_fit_machine_has_no_trouble_and_is_left_untouched(router: Namespace) -> None:
@@ -191,6 +191,49 @@ def test_nft_rules_that_drop_calls_are_named(router: Namespace, ruleset: str, ex
 def test_nft_rules_that_let_calls_pass_are_not_blamed(router: Namespace, ruleset: str) -> None:
     nft(router, ruleset)
     assert troubles(router) == []
+
+
+def test_rules_of_every_shape_are_read_without_harm(router: Namespace) -> None:
+    nft(
+        router,
+        """table inet fw {
+             set named { type ifname; elements = { "lan0" }; }
+             map verdicts { type ifname : verdict; elements = { "lan0" : accept }; }
+             chain pass { type filter hook forward priority 0; policy drop;
+               ct state vmap { established : accept, invalid : drop }
+               iifname vmap @verdicts
+               iifname @named counter accept
+               tcp flags syn tcp option maxseg size set rt mtu
+               meta mark set 0x1 ct mark set meta mark
+               ip protocol icmp icmp type echo-request limit rate 5/second accept
+               fib saddr type local drop
+               ip saddr . udp dport { 10.0.0.1 . 5060, 10.0.0.2 . 5060 } drop
+               iifname . oifname { "lan0" . "guest0", "lan1" . "wan0" } drop
+               meta l4proto . udp dport { udp . 9 } drop
+               numgen inc mod 2 0 accept
+               meta skuid 0 drop
+               ip dscp set cs0
+               log prefix "x"
+             } }
+           table netdev n { chain i { type filter hook ingress device lan0 priority 0; policy drop; } }
+           table bridge b { chain i { type filter hook forward priority 0; policy drop; } }
+           table arp a { chain i { type filter hook input priority 0; policy drop; } }""",
+    )
+    iptables(
+        router,
+        """
+        -t mangle -A FORWARD -m hashlimit --hashlimit-name x --hashlimit-above 5/sec -j DROP
+        -t mangle -A FORWARD -m string --algo bm --string BYE -j DROP
+        -t mangle -A FORWARD -p udp -m multiport --dports 5060,5061 -j LOG
+        -t mangle -A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+        -t mangle -A PREROUTING -p udp ! --dport 53 -j MARK --set-mark 3
+        -t raw -A PREROUTING -j CT --notrack
+        -t nat -A POSTROUTING -m statistic --mode random --probability 0.5 -j SNAT --to 192.0.2.1
+        """,
+    )
+    told = [finding.what.partition(" drops")[0] for finding in troubles(router)]
+    assert told == ["the drop policy of chain pass in nft table inet fw"]
+    assert masquerade(router) is None
 
 
 def test_following_the_advice_ends_the_trouble(router: Namespace) -> None:

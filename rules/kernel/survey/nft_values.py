@@ -22,6 +22,15 @@ _ELEMENT_KEY, _ELEMENT_FLAGS = 1, 3
 _INTERVAL_END = 1
 _STATUS_DNATED = struct.pack("=I", 1 << 5)  # IPS_DST_NAT
 _LAST_PORT = 0xFFFF
+_LENGTHS = {
+    Subject.IN_INTERFACE: 16,  # IFNAMSIZ
+    Subject.OUT_INTERFACE: 16,
+    Subject.PROTOCOL: 1,
+    Subject.FAMILY: 1,
+    Subject.PORT: 2,
+    Subject.SOURCE: ADDRESS_LENGTH,
+    Subject.DESTINATION: ADDRESS_LENGTH,
+}
 _NAMES = {
     Subject.PROTOCOL: {6: "tcp", 17: "udp"},
     Subject.FAMILY: {2: "ip", 10: "ip6"},
@@ -110,6 +119,8 @@ def _before(key: bytes) -> bytes:
 
 def _spelled(register: Register, first: bytes, last: bytes) -> list[str]:
     """The values of a range in words, none where they make no sense."""
+    if len(first) > _LENGTHS.get(register.subject, 0):
+        return []  # several things compared at once
     match register.subject:
         case Subject.IN_INTERFACE | Subject.OUT_INTERFACE if first == last:
             return [_interface(register, first)]

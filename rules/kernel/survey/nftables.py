@@ -1,5 +1,6 @@
 """The tables of nftables, iptables-nft's among them, read over netlink."""
 
+import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -116,11 +117,15 @@ def _chain_row(family: int, row: Attributes) -> tuple[str, str, Hook | None, boo
 
 
 def _rule(table: str, chain: str, row: Attributes, helpers: set[tuple[str, str]]) -> ForeignRule:
-    reading = _Reading()
-    for _kind, element in each_attribute(row.get(_RULE_EXPRESSIONS, b"")):
-        expression = attributes(element)
-        _read(text(expression[1]), attributes(expression.get(2, b"")), reading, table, helpers)
     where = f"rule with handle {number(row[_RULE_HANDLE])} of chain {chain} in nft table {table}"
+    reading = _Reading()
+    try:
+        for _kind, element in each_attribute(row.get(_RULE_EXPRESSIONS, b"")):
+            expression = attributes(element)
+            _read(text(expression[1]), attributes(expression.get(2, b"")), reading, table, helpers)
+    except (LookupError, ValueError, struct.error):
+        # a shape this kernel has and we do not know: nothing is known of what the rule does
+        return ForeignRule(where, Action.OTHER, (Condition(Subject.OTHER),))
     return ForeignRule(where, reading.action, tuple(reading.conditions), reading.target)
 
 
