@@ -24,7 +24,9 @@ Line = Rule | str
 
 @dataclass
 class FakeBackend:
-    """Tables, sets, counters and flows to look into, and switches that make the next thing fail.
+    """Tables, sets, counters and flows to look into, and switches that make things fail.
+
+    `commits` and `looks` count what was asked: changes, and searches for flows.
 
     While they are set, `fail_commit` refuses the commits of the table it names, after everything before it was
     done, `fail_set` the changes of one set, `fail_read` and `fail_flows` every look. `delay` is what a commit
@@ -39,6 +41,7 @@ class FakeBackend:
     counts: dict[Element, int] = field(default_factory=dict)
     conntrack: list[Flow] = field(default_factory=list)
     commits: int = 0
+    looks: int = 0
     fail_commit: str | None = None
     fail_set: str | None = None
     fail_read: bool = False
@@ -92,6 +95,7 @@ class FakeBackend:
 
     async def flows(self, search: Search) -> Iterable[Flow]:
         """See Backend."""
+        self.looks += 1
         if self.fail_flows:
             raise KernelError("reading conntrack: refused on request")
         return [flow for flow in self.conntrack if search.touches(flow)]
