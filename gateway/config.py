@@ -233,7 +233,7 @@ def _unknown(document: Mapping[str, Any]) -> Iterator[str]:
             names = names or [section]
         for name in names:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
                 yield f"there is no setting {name}" + (f"; is {near[0]} meant?" if near else "")
 
 
