@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.calls.bindings import Holder, HolderKind
+from gateway.calls.call import CallId
 from gateway.calls.calls import Calls
 from gateway.calls.dialog import Side
 from gateway.calls.ledger import Ledger
@@ -199,7 +200,7 @@ class Engine:
         if message.method in _DIALOG_METHODS:
             described = None if session is None else of_far_side(session, public)
             if message.is_request and message.method == b"INVITE":
-                self._make_sure_of_ports(session)
+                self._make_sure_of_ports(message, session, phone)
             self.calls.take(message, Side.OUTSIDE, phone, described, now)
         elif message.method == b"REGISTER" and not message.is_request:
             self._registered(message, phone, now)
@@ -210,14 +211,18 @@ class Engine:
         registers = message.method == b"REGISTER" or self.registrations.is_registered(phone)
         kind = HolderKind.TRANSACTION if registers else HolderKind.PEER
         until = now + (_TRANSACTION_SECONDS if registers else self._settings.idle)
-        holder = Holder(kind, str(phone))
-        for address in sorted(_own_addresses(message, phone)):
-            if address.port < _LOWEST_PORT and address != phone:
+        holder = Holder.of(kind, str(phone))
+        others = _other_addresses(message, phone)
+        for address in others:
+            if address.port < _LOWEST_PORT:
                 raise ForeignAddressError(f"{phone} wants SIP at {address}; ports under 1024 are never opened")
+        for address in (phone, *others):
             self.ledger.hold_signalling(address, holder, until, now)
 
-    def _make_sure_of_ports(self, session: sdp.Session | None) -> None:
+    def _make_sure_of_ports(self, message: Message, session: sdp.Session | None, phone: Endpoint) -> None:
         """A call that could not be answered is refused before the phone rings."""
+        if CallId(message.call_id, phone.ip) in self.calls:
+            return
         needed = 1 if session is None else sum(1 for stream in session.streams if stream.port)
         if needed > self.ledger.media_pairs_left:
             raise NoPortLeftError("no media ports left for the answer: widen media.ports")
@@ -229,7 +234,7 @@ class Engine:
         self._notice(Subject.REGISTRATION, registration.aor, _described(registration, now))
         if not registration.contacts and not self.registrations.is_registered(phone):
             for kind in (HolderKind.TRANSACTION, HolderKind.PEER):
-                self.ledger.release(Holder(kind, str(phone)))
+                self.ledger.release(Holder.of(kind, str(phone)))
 
     def _pass(self, datagram: Datagram, error: PeerError) -> Outcome:
         self.counters[f"passed: {error.reason}"] += 1
@@ -270,28 +275,26 @@ class Engine:
 def _session(message: Message) -> sdp.Session | None:
     """The session description of a message that can be part of a call's offer and answer."""
     start, end = message.body
-    if start == end or message.method not in _DIALOG_METHODS or message.value(b"content-encoding"):
+    if start == end or message.method not in _DIALOG_METHODS or b"content-encoding" in message.first:
         return None
-    if message.value(b"content-type").split(b";", 1)[0].strip().lower() != b"application/sdp":
+    kind = message.value(b"content-type")
+    if kind != b"application/sdp" and kind.split(b";", 1)[0].strip().lower() != b"application/sdp":
         return None
     return sdp.parse(message.data, start, end)
 
 
-def _own_addresses(message: Message, phone: Endpoint) -> set[Endpoint]:
-    """The phone's source address, and where else on itself it says that it listens for SIP."""
-    own = {phone}
+def _other_addresses(message: Message, phone: Endpoint) -> list[Endpoint]:
+    """Where else on itself than at its source address a phone says that it listens for SIP."""
+    found: list[tuple[str, int]] = []
     source = str(phone).encode()
     for value in message.values(b"contact"):
         if not _names_only(value, source):
-            listed = contacts(value)
-            own.update(Endpoint(contact.host, contact.port) for contact in listed if contact.host == phone.ip)
+            found += [(contact.host, contact.port) for contact in contacts(value)]
     if message.is_request:
-        top = next(header for header in message.headers if header.name == b"via")
-        if not _names_only(message.data[top.start : top.end], source):
-            sent_by = top_sent_by(message.data, top.start, top.end)
-            if sent_by is not None and sent_by[0] == phone.ip:
-                own.add(Endpoint(*sent_by))
-    return own
+        top = message.first[b"via"]
+        if not _names_only(top, source) and (sent_by := top_sent_by(top)) is not None:
+            found.append(sent_by)
+    return sorted({Endpoint(host, port) for host, port in found if host == phone.ip} - {phone})
 
 
 def _names_only(value: bytes, source: bytes) -> bool:

@@ -24,7 +24,11 @@ class CallId(NamedTuple):
 
 @dataclass(slots=True)
 class Call:
-    """The state of one call. `heard` is when media was last seen or the call was answered."""
+    """The state of one call. `heard` is when media was last seen or the call was answered.
+
+    `label` is the short name that rules and logs carry, `holder` what keeps its bindings, `met` the media that they
+    were last made for.
+    """
 
     id: CallId
     phone: Endpoint
@@ -35,16 +39,13 @@ class Call:
     packets: int = 0
     invites: dict[tuple[Side, int], Invite] = field(default_factory=dict)
     dialogs: dict[DialogId, Dialog] = field(default_factory=dict)
+    met: tuple[frozenset[MediaAddress], frozenset[str] | None] | None = None
+    label: str = field(init=False)
+    holder: Holder = field(init=False)
 
-    @property
-    def label(self) -> str:
-        """The short name that rules and logs carry."""
-        return blake2s(self.id.call_id, digest_size=4).hexdigest()
-
-    @property
-    def holder(self) -> Holder:
-        """What keeps its bindings."""
-        return Holder(HolderKind.CALL, f"{self.label} {self.id.phone}")
+    def __post_init__(self) -> None:
+        self.label = blake2s(self.id.call_id, digest_size=4).hexdigest()
+        self.holder = Holder.of(HolderKind.CALL, f"{self.label} {self.id.phone}")
 
     @property
     def state(self) -> str:

@@ -37,6 +37,9 @@ class Calls:
     def __iter__(self) -> Iterator[Call]:
         return iter(self._calls.values())
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._calls
+
     def __len__(self) -> int:
         return len(self._calls)
 
@@ -104,14 +107,14 @@ class Calls:
             self._ended.append((call, why))
             return
         self._deadlines.wake(call.id, call.deadline)
-        wanted, hosts = call.media
-        addresses = {address for media in wanted for address in (media.rtp, media.rtcp) if address is not None}
-        sources = None if self._source == "any" else hosts
-        self._ledger.hold_signalling(call.phone, holder, float("inf"), now)
-        if wanted:
-            self._ledger.hold_media(wanted, holder, sources, now)
-        gone = self._ledger.of_holder(holder) - addresses - {call.phone}
-        self._ledger.release(holder, gone)
+        streams, hosts = call.media
+        needs = (streams, None if self._source == "any" else hosts)
+        if needs == call.met:
+            return
+        if call.met is None:
+            self._ledger.hold_signalling(call.phone, holder, float("inf"), now)
+        self._ledger.hold_media(*needs, holder, now)
+        call.met = needs
 
 
 def _begins_call(message: Message, sender: Side, described: Described | None) -> bool:

@@ -6,11 +6,13 @@ kernel should have in `take_changes`, so that the rules follow the ledger withou
 
 from collections.abc import Iterable, Iterator
 
-from gateway.calls.bindings import Binding, Hold, Holder, HolderKind, MediaAddress
+from gateway.calls.bindings import Binding, Hold, Holder, MediaAddress
 from gateway.calls.deadlines import Deadlines
 from gateway.calls.ports import MediaPorts, SignallingPorts
 from gateway.errors import ForeignAddressError, NoPortLeftError
 from rules.model import Endpoint, Forward, Purpose
+
+_FOREVER = float("inf")
 
 
 class Ledger:
@@ -65,26 +67,31 @@ class Ledger:
         self._hold(binding, holder, Hold(until))
 
     def hold_media(
-        self, streams: Iterable[MediaAddress], holder: Holder, sources: frozenset[str] | None, now: float
+        self, streams: frozenset[MediaAddress], sources: frozenset[str] | None, holder: Holder, now: float
     ) -> None:
-        """Lease a pair of public ports for each stream that has none yet; all of them or none.
+        """Have a holder hold these streams and no others, leasing a pair of public ports for each new one.
 
-        NoPortLeftError when the pool runs out, ForeignAddressError when an address is in use for SIP.
+        Raises, before anything is changed, NoPortLeftError when the pool runs out and ForeignAddressError when an
+        address is in use for SIP.
         """
         fresh = [stream for stream in streams if self._needs_lease(stream.rtp)]
         if len(fresh) > len(self._media):
             raise NoPortLeftError(f"{len(fresh)} more port pairs needed, {len(self._media)} free: widen media.ports")
-        hold = Hold(float("inf"), sources)
         # RTP first: where one stream's RTCP port is another's RTP port (multiplexed RTCP), RTP has it
-        bases = {stream.rtp: self._lease_rtp(stream, now) for stream in fresh}
+        bases = [self._lease_rtp(stream, now) for stream in fresh]
+        for stream, base in zip(fresh, bases, strict=True):
+            if stream.rtcp is not None and stream.rtcp not in self._by_inside:
+                self._bind(stream.rtcp, base + 1, Purpose.RTCP, now)
+        hold = Hold(_FOREVER, sources)
+        wanted = set()
         for stream in streams:
-            self._hold(self._by_inside[stream.rtp], holder, hold)
-            if stream.rtcp is None:
-                continue
-            if stream.rtcp not in self._by_inside and stream.rtp in bases:
-                self._bind(stream.rtcp, bases[stream.rtp] + 1, Purpose.RTCP, now)
-            if stream.rtcp in self._by_inside:
-                self._hold(self._by_inside[stream.rtcp], holder, hold)
+            for address in (stream.rtp, stream.rtcp):
+                binding = None if address is None else self._by_inside.get(address)
+                if binding is not None:
+                    wanted.add(binding.inside)
+                    self._hold(binding, holder, hold)
+        gone = [inside for inside in self._held.get(holder, ()) if inside not in wanted and self._is_media(inside)]
+        self.release(holder, gone)
 
     def release(self, holder: Holder, inside: Iterable[Endpoint] | None = None) -> None:
         """Give up some of a holder's addresses, or all of them; rows without a holder end."""
@@ -127,11 +134,6 @@ class Ledger:
         changes, self._changes = self._changes, {}
         return changes
 
-    @property
-    def has_changes(self) -> bool:
-        """Whether the kernel is yet to be told of something."""
-        return bool(self._changes)
-
     def _needs_lease(self, rtp: Endpoint) -> bool:
         binding = self._by_inside.get(rtp)
         if binding is not None and not binding.purpose.is_media:
@@ -142,6 +144,9 @@ class Ledger:
         base = self._media.lease()
         self._bind(stream.rtp, base, stream.purpose, now)
         return base
+
+    def _is_media(self, inside: Endpoint) -> bool:
+        return self._by_inside[inside].purpose.is_media
 
     def _bind(self, inside: Endpoint, port: int, purpose: Purpose, now: float) -> Binding:
         binding = Binding(inside, port, purpose, now)
@@ -159,9 +164,12 @@ class Ledger:
     def _hold(self, binding: Binding, holder: Holder, hold: Hold) -> None:
         before = binding.holds.get(holder)
         binding.holds[holder] = hold
-        self._held.setdefault(holder, set()).add(binding.inside)
-        self._deadlines.wake((binding.inside, holder), hold.until)
-        if before is None or before.sources != hold.sources:
+        if before is None:
+            self._held.setdefault(holder, set()).add(binding.inside)
+        if hold.until != _FOREVER:
+            self._deadlines.wake((binding.inside, holder), hold.until)
+        is_new = len(binding.holds) == 1 and before is None
+        if is_new or (binding.purpose.is_media and (before is None or before.sources != hold.sources)):
             self._changes[binding.inside] = _forward(binding)
 
 
@@ -174,4 +182,4 @@ def _reason(binding: Binding) -> str:
     """What stands in the rule's comment; it must not change while the rule need not."""
     if not binding.purpose.is_media:
         return f"phone {binding.inside}"
-    return next((str(holder) for holder in binding.holds if holder.kind is HolderKind.CALL), "media")
+    return next((str(holder) for holder in binding.holds), "media")

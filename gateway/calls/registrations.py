@@ -155,4 +155,4 @@ class Registrations:
 
 
 def _holder(aor: str, phone: str) -> Holder:
-    return Holder(HolderKind.REGISTRATION, f"{aor} at {phone}")
+    return Holder.of(HolderKind.REGISTRATION, f"{aor} at {phone}")

@@ -14,8 +14,8 @@ _MAX_HEADER_LINES = 512
 
 _START_LINE = re.compile(
     rb"(?:\r?\n)*+(?:"
-    rb"(?i:SIP/2\.0)[ ]+(?P<status>[1-6][0-9]{2})(?:[ ][^\r\n]*+)?"
-    rb"|(?P<method>" + TOKEN + rb")[ ](?P<uri>[^\r\n]*?)[ ](?i:SIP/2\.0)"
+    rb"(?i:SIP/2\.0)[ ]+([1-6][0-9]{2})(?:[ ][^\r\n]*+)?"
+    rb"|(" + TOKEN + rb")[ ]([^\r\n]*?)[ ](?i:SIP/2\.0)"
     rb")\r?\n"
 )
 _HEADER_LINE = re.compile(rb"(" + TOKEN + rb")[ \t]*+:[ \t]*+([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)\r?\n")
@@ -24,63 +24,60 @@ _TAG = re.compile(rb";" + LWS + rb"(?i:tag)" + LWS + rb"=" + LWS + rb"(" + TOKEN
 
 # Long names in lower case, by long name and compact form (RFC 3261 section 7.3.3, RFC 3515, 3892, 3841).
 # Other headers carry nothing that is read or rewritten and are not recorded.
-_RECORDED = {
-    name: long
-    for long, names in {
-        b"via": (b"via", b"v"),
-        b"contact": (b"contact", b"m"),
-        b"from": (b"from", b"f"),
-        b"to": (b"to", b"t"),
-        b"call-id": (b"call-id", b"i"),
-        b"content-length": (b"content-length", b"l"),
-        b"content-type": (b"content-type", b"c"),
-        b"content-encoding": (b"content-encoding", b"e"),
-        b"refer-to": (b"refer-to", b"r"),
-        b"referred-by": (b"referred-by", b"b"),
-        **{
-            name: (name,)
-            for name in (
-                b"cseq",
-                b"route",
-                b"record-route",
-                b"path",
-                b"service-route",
-                b"expires",
-                b"p-asserted-identity",
-                b"p-preferred-identity",
-                b"remote-party-id",
-                b"diversion",
-                b"history-info",
-                b"reply-to",
-            )
-        },
-    }.items()
-    for name in names
+_COMPACT = {
+    b"via": b"v",
+    b"contact": b"m",
+    b"from": b"f",
+    b"to": b"t",
+    b"call-id": b"i",
+    b"content-length": b"l",
+    b"content-type": b"c",
+    b"content-encoding": b"e",
+    b"refer-to": b"r",
+    b"referred-by": b"b",
 }
+_LONG = (
+    b"cseq",
+    b"route",
+    b"record-route",
+    b"path",
+    b"service-route",
+    b"expires",
+    b"p-asserted-identity",
+    b"p-preferred-identity",
+    b"remote-party-id",
+    b"diversion",
+    b"history-info",
+    b"reply-to",
+    *_COMPACT,
+)
+# As they are usually written, so that most are found at once; any other spelling is looked up in lower case.
+_USUAL = {name: b"-".join(part.capitalize() for part in name.split(b"-")) for name in _LONG}
+_USUAL |= {b"call-id": b"Call-ID", b"cseq": b"CSeq"}
+_RECORDED = {written: name for name in _LONG for written in (name, _USUAL[name], _COMPACT.get(name, name))}
 _ONCE = frozenset({b"from", b"to", b"call-id", b"cseq", b"content-length", b"content-type"})
-_NEEDED = (b"via", b"from", b"to", b"call-id", b"cseq")
+_NEEDED = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
 
 
-class Header(NamedTuple):
-    """One recorded header line: its long name in lower case and the span of its value."""
-
-    name: bytes
-    start: int
-    end: int
-
+# One recorded header line: its long name in lower case, and start and end of its value.
+Header = tuple[bytes, int, int]
 
 # Replace the bytes from a start to an end by others.
 Edit = tuple[int, int, bytes]
 
 
 class Message(NamedTuple):
-    """A parsed message. `status` is 0 in a request; `method` is the CSeq method in a response."""
+    """A parsed message. `status` is 0 in a request; `method` is the CSeq method in a response.
+
+    `first` is the raw value of the first header line of each name.
+    """
 
     data: bytes
     method: bytes
     status: int
     uri: tuple[int, int]
-    headers: tuple[Header, ...]
+    headers: list[Header]
+    first: dict[bytes, bytes]
     body: tuple[int, int]
     call_id: bytes
     cseq: int
@@ -96,7 +93,7 @@ class Message(NamedTuple):
 
     def value(self, name: bytes) -> bytes:
         """The raw value of the first such header line, empty when there is none."""
-        return next(self.values(name), b"")
+        return self.first.get(name, b"")
 
     @property
     def from_tag(self) -> bytes:
@@ -123,23 +120,23 @@ def parse(data: bytes) -> Message:
     start = _START_LINE.match(data)
     if start is None:
         raise MalformedError("no SIP/2.0 start line")
-    headers, position = _headers(data, start.end())
-    first = {name: data[begin:end] for name, begin, end in reversed(headers)}
-    for name in _NEEDED:
-        if name not in first:
-            raise MalformedError(f"no {name.decode()} header")
+    headers, first, position = _headers(data, start.end())
+    if not first.keys() >= _NEEDED:
+        raise MalformedError(f"no {min(_NEEDED - first.keys()).decode()} header")
     cseq = _CSEQ.match(first[b"cseq"])
     if cseq is None or int(cseq[1]) >= 2**31:
         raise MalformedError("CSeq is not a number and a method")
     method = cseq[2]
-    if start["method"] is not None and start["method"] != method:
+    status, asked = start.group(1, 2)
+    if status is None and asked != method:
         raise MalformedError("the CSeq method is not the request's")
     return Message(
         data,
         method,
-        int(start["status"] or 0),
-        start.span("uri"),
-        tuple(headers),
+        int(status or 0),
+        start.span(3),
+        headers,
+        first,
         (position, _body_end(first.get(b"content-length"), position, len(data))),
         first[b"call-id"].rstrip(),
         int(cseq[1]),
@@ -166,27 +163,27 @@ def tag(value: bytes) -> bytes:
     return found[1] if found else b""
 
 
-def _headers(data: bytes, position: int) -> tuple[list[Header], int]:
-    """The recorded header lines from `position` on, and where the body starts."""
+def _headers(data: bytes, position: int) -> tuple[list[Header], dict[bytes, bytes], int]:
+    """The recorded header lines from `position` on, the first value of each name, and where the body starts."""
     headers: list[Header] = []
-    seen: set[bytes] = set()
-    for _ in range(_MAX_HEADER_LINES):
-        line = _HEADER_LINE.match(data, position)
-        if line is None:
+    first: dict[bytes, bytes] = {}
+    for _, line in zip(range(_MAX_HEADER_LINES), _HEADER_LINE.finditer(data, position), strict=False):
+        if line.start() != position:
             break
         position = line.end()
-        name = _RECORDED.get(line[1].lower())
+        written, value = line.groups()
+        name = _RECORDED.get(written) or _RECORDED.get(written.lower())
         if name is None:
             continue
-        if name in _ONCE:
-            if name in seen:
-                raise MalformedError(f"{name.decode()} is given twice")
-            seen.add(name)
-        headers.append(Header(name, *line.span(2)))
+        headers.append((name, *line.span(2)))
+        if name not in first:
+            first[name] = value
+        elif name in _ONCE:
+            raise MalformedError(f"{name.decode()} is given twice")
     if data.startswith(b"\r\n", position):
-        return headers, position + 2
+        return headers, first, position + 2
     if data.startswith(b"\n", position):
-        return headers, position + 1
+        return headers, first, position + 1
     raise MalformedError(f"no header line and no empty line at byte {position}")
 
 

@@ -46,10 +46,10 @@ def via_params(data: bytes, start: int, end: int) -> ViaParams:
     return ViaParams(*(spans.get(name, _NOWHERE) for name in (b"received", b"rport", b"maddr")))
 
 
-def top_sent_by(data: bytes, start: int, end: int) -> tuple[str, int] | None:
+def top_sent_by(value: bytes) -> tuple[str, int] | None:
     """Host and port of the first via-parm of a header value; None when it cannot be read."""
-    top = next(via_parms(data, start, end), None)
+    top = next(via_parms(value, 0, len(value)), None)
     if top is None:
         return None
-    port = data[slice(*top.port)]
-    return data[slice(*top.host)].decode("latin-1"), int(port or DEFAULT_PORT)
+    port = value[slice(*top.port)]
+    return value[slice(*top.host)].decode("latin-1"), int(port or DEFAULT_PORT)
