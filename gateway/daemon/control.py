@@ -56,21 +56,22 @@ class ControlServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # a coroutine always runs in one; for the type checker
+        if task is None or len(self._clients) >= _MOST_CLIENTS:
+            writer.transport.abort()
+            return
         self._clients.add(task)
         try:
             async with asyncio.timeout(self._patience):
                 writer.write(msgspec.json.encode(await self._reply(reader)) + b"\n")
-                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
         except (TimeoutError, ConnectionError) as error:
             log.debug("a client of the control socket was given up: %r", error)
         finally:
             self._clients.discard(task)
-            writer.close()
+            writer.transport.abort()
 
     async def _reply(self, reader: asyncio.StreamReader) -> dict[str, object]:
-        if len(self._clients) > _MOST_CLIENTS:
-            return {"error": "too many clients at once: try again"}
         try:
             question = msgspec.json.decode(await reader.readline(), type=_Question)
         except (ValueError, msgspec.DecodeError):  # ValueError: the line is too long
