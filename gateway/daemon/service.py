@@ -161,17 +161,20 @@ class Service:
             self._notifier.ready()
 
     async def _follow_links(self, config: Config) -> None:
-        async for topology in LinkWatch().changes(config.inside.interface, config.outside.interface):
-            if self._queue is not None:
-                self._queue.forget_interface_names()
-            if topology != self._topology:
-                await self._replace(topology)
+        changes = LinkWatch().changes(config.inside.interface, config.outside.interface)
+        async with contextlib.aclosing(changes):
+            async for topology in changes:
+                if self._queue is not None:
+                    self._queue.forget_interface_names()
+                if topology != self._topology:
+                    await self._replace(topology)
 
     async def _follow_host(self, host: str) -> None:
-        async for address in follow(host):
-            if address != self._host_address and self._topology is not None:
-                self._host_address = address
-                await self._replace(self._topology)
+        async with contextlib.aclosing(follow(host)) as addresses:
+            async for address in addresses:
+                if address != self._host_address and self._topology is not None:
+                    self._host_address = address
+                    await self._replace(self._topology)
 
     async def _replace(self, topology: Topology) -> None:
         try:
