@@ -4,7 +4,6 @@ import re
 from typing import NamedTuple
 
 from gateway.errors import MalformedError
-from gateway.sip.grammar import IPV4_ADDRESS
 
 Span = tuple[int, int]
 Line = re.Match[bytes]
@@ -12,13 +11,15 @@ Line = re.Match[bytes]
 _MAX_STREAMS = 64
 
 # All lines are well-formed, or nothing of it is believed.
-_LINES = re.compile(rb"v=0(?:\r\n|\r|\n)(?:[a-z]=[^\r\n]*+(?:\r\n|\r|\n|\Z))++[\r\n]*+")
+_LINES = re.compile(rb"v=0(?:\r\n|\r|\n)(?:[a-z]=[^\r\n]*+(?:\r\n|\r|\n|\Z))+[\r\n]*+")
 _READ = re.compile(rb"[\r\n](?:([mcoi])=|a=(?=rtcp:|send|recv|inactive))([^\r\n]*+)")
 _ORIGIN = re.compile(rb"\S++ \S++ \S++ IN IP4 (\S++)[ ]*+\Z")
 _CONNECTION = re.compile(rb"IN (IP4|IP6) ([^\s/]++)(?:/[0-9/]++)?[ ]*+\Z")
 _MEDIA = re.compile(rb"(\S++) ([0-9]{1,5})(?:/([0-9]{1,5}))? (\S++)(?: |\Z)")
 _RTCP = re.compile(rb"rtcp:([0-9]{1,5})(?: IN (IP4|IP6) (\S++))?[ ]*+\Z")
-_IPV4 = re.compile(IPV4_ADDRESS + rb"\Z")
+_DECIMAL_UCHAR = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = re.compile(rb"(?:" + _DECIMAL_UCHAR + rb"\.){3}" + _DECIMAL_UCHAR + rb"\Z")
+_NUMERIC = re.compile(rb"[0-9.]++\Z")
 UNSPECIFIED = "0.0.0.0"  # noqa: S104  # RFC 3264 section 8.4: the old way to put a call on hold
 _DIRECTIONS = frozenset({b"sendrecv", b"sendonly", b"recvonly", b"inactive"})
 
@@ -166,7 +167,7 @@ def _connection(line: Line) -> Connection:
     found = _CONNECTION.match(line[2])
     if found is None:
         raise MalformedError(f"connection line at byte {line.start(2)} is not 'IN IP4 address'")
-    return _address(found[1], found[2], line.start(2) + found.start(2))
+    return _media_address(found[1], found[2], line.start(2) + found.start(2))
 
 
 def _origin(line: Line) -> Connection | None:
@@ -180,8 +181,16 @@ def _rtcp(line: Line) -> Rtcp:
     if found is None:
         raise MalformedError(f"attribute at byte {line.start(2)} is not 'rtcp:port [IN IP4 address]'")
     offset = line.start(2)
-    connection = None if found[3] is None else _address(found[2], found[3], offset + found.start(3))
+    connection = None if found[3] is None else _media_address(found[2], found[3], offset + found.start(3))
     return Rtcp(_port(found[1]), (offset + found.start(1), offset + found.end(1)), connection)
+
+
+def _media_address(family: bytes, host: bytes, start: int) -> Connection:
+    """One that packets are to go to, so that numbers which are no address must not pass for a host name."""
+    address = _address(family, host, start)
+    if not address.is_ipv4 and _NUMERIC.match(host):
+        raise MalformedError(f"{address.host} is no address")
+    return address
 
 
 def _address(family: bytes, host: bytes, start: int) -> Connection:

@@ -1,6 +1,7 @@
 """Pieces of RFC 3261 section 25.1 as bytes patterns, named by their productions.
 
-Every repetition that could meet hostile input is possessive, so that no pattern ever backtracks over it.
+Repetitions that could meet hostile input are possessive, so that no pattern backtracks over it; those of groups that
+can fail half way are not, for Python before 3.11.5 goes on from where such a failure stopped (gh-106052).
 """
 
 LWS = rb"[ \t\r\n]*+"
@@ -8,6 +9,6 @@ TOKEN = rb"[A-Za-z0-9.!%*_+`'~-]++"
 IPV4_ADDRESS = rb"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
 PORT = rb"[0-9]{1,5}"
 # An unclosed quote runs to the end: what follows it is text of unknown meaning, not an address.
-QUOTED_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)'
+QUOTED_STRING = rb'"[^"\\]*+(?:\\(?s:.)[^"\\]*+)*+(?:"|\\?\Z)'
 
 DEFAULT_PORT = 5060

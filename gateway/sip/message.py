@@ -13,13 +13,13 @@ from gateway.sip.grammar import LWS, TOKEN
 _MAX_HEADER_LINES = 512
 
 _START_LINE = re.compile(
-    rb"(?:\r?\n)*+(?:"
+    rb"[\r\n]*+(?:"
     rb"(?i:SIP/2\.0)[ ]+([1-6][0-9]{2})(?:[ ][^\r\n]*+)?"
     rb"|(" + TOKEN + rb")[ ]([^\r\n]*?)[ ](?i:SIP/2\.0)"
     rb")\r?\n"
 )
-_HEADER_LINE = re.compile(rb"(" + TOKEN + rb")[ \t]*+:[ \t]*+([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)\r?\n")
-_CSEQ = re.compile(rb"([0-9]{1,10})[ \t\r\n]++(" + TOKEN + rb")" + LWS + rb"\Z")
+_HEADER_LINE = re.compile(rb"(" + TOKEN + rb")[ \t]*+:[ \t]*+([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*)\r?\n")
+_CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]++(" + TOKEN + rb")" + LWS + rb"\Z")
 _TAG = re.compile(rb";" + LWS + rb"(?i:tag)" + LWS + rb"=" + LWS + rb"(" + TOKEN + rb")")
 
 # Long names in lower case, by long name and compact form (RFC 3261 section 7.3.3, RFC 3515, 3892, 3841).
@@ -138,7 +138,7 @@ def parse(data: bytes) -> Message:
         headers,
         first,
         (position, _body_end(first.get(b"content-length"), position, len(data))),
-        first[b"call-id"].rstrip(),
+        first[b"call-id"].strip(),
         int(cseq[1]),
     )
 
@@ -167,8 +167,9 @@ def _headers(data: bytes, position: int) -> tuple[list[Header], dict[bytes, byte
     """The recorded header lines from `position` on, the first value of each name, and where the body starts."""
     headers: list[Header] = []
     first: dict[bytes, bytes] = {}
-    for _, line in zip(range(_MAX_HEADER_LINES), _HEADER_LINE.finditer(data, position), strict=False):
-        if line.start() != position:
+    for _ in range(_MAX_HEADER_LINES):
+        line = _HEADER_LINE.match(data, position)
+        if line is None:
             break
         position = line.end()
         written, value = line.groups()
