@@ -50,7 +50,10 @@ def header_edits(message: Message, translation: Translation) -> list[Edit]:
 def _edit_uris(
     data: bytes, found: Iterable[HostPort], place: Place, translation: Translation, edits: list[Edit]
 ) -> None:
-    for host, port in found:
+    for host, port, is_maddr in found:
+        if is_maddr:
+            _edit_host(data, host, translation, edits)
+            continue
         number = None if port == _NOWHERE else int(data[port[0] : port[1]])
         partner = translation.signalling(place, data[host[0] : host[1]].decode(), number)
         if partner is not None:

@@ -17,10 +17,11 @@ _MADDR = re.compile(rb";(?i:maddr)=(" + IPV4_ADDRESS + rb")(?=[;?]|\Z)")
 
 
 class HostPort(NamedTuple):
-    """Spans of an IPv4 host and its port; the port's is (-1, -1) when it is not written."""
+    """Spans of an IPv4 host and its port; the port's is (-1, -1) when it is not written, as in maddr it never is."""
 
     host: Span
     port: Span
+    is_maddr: bool = False
 
 
 def hostports(data: bytes, start: int, end: int) -> Iterator[HostPort]:
@@ -47,7 +48,7 @@ def _of_uri(data: bytes, start: int, end: int) -> Iterator[HostPort]:
         yield HostPort(found.span(1), found.span(2))
     if data.find(b";", start, end) >= 0:
         for maddr in _MADDR.finditer(data, start, end):
-            yield HostPort(maddr.span(1), (-1, -1))
+            yield HostPort(maddr.span(1), (-1, -1), is_maddr=True)
 
 
 def address_of_record(value: bytes) -> str:
