@@ -74,24 +74,25 @@ class Ledger:
         Raises, before anything is changed, NoPortLeftError when the pool runs out and ForeignAddressError when an
         address is in use for SIP.
         """
-        fresh = [stream for stream in streams if self._needs_lease(stream.rtp)]
-        if len(fresh) > len(self._media):
-            raise NoPortLeftError(f"{len(fresh)} more port pairs needed, {len(self._media)} free: widen media.ports")
-        # RTP first: where one stream's RTCP port is another's RTP port (multiplexed RTCP), RTP has it
-        bases = [self._lease_rtp(stream, now) for stream in fresh]
-        for stream, base in zip(fresh, bases, strict=True):
-            if stream.rtcp is not None and stream.rtcp not in self._by_inside:
-                self._bind(stream.rtcp, base + 1, Purpose.RTCP, now)
         hold = Hold(_FOREVER, sources)
-        wanted = set()
+        # RTP first: where one stream's RTCP port is another's RTP port (multiplexed RTCP), RTP has it
+        for rtp, purpose in self.check_media(streams).items():
+            self._bind(rtp, self._media.lease(), purpose, now)
         for stream in streams:
-            for address in (stream.rtp, stream.rtcp):
-                binding = None if address is None else self._by_inside.get(address)
-                if binding is not None:
-                    wanted.add(binding.inside)
-                    self._hold(binding, holder, hold)
+            self._hold(self._by_inside[stream.rtp], holder, hold)
+        wanted = {address for stream in streams for address in (stream.rtp, stream.rtcp)}
         gone = [inside for inside in self._held.get(holder, ()) if inside not in wanted and self._is_media(inside)]
         self.release(holder, gone)
+        for stream in streams:
+            if stream.rtcp is not None:
+                self._hold_rtcp(stream.rtcp, self._by_inside[stream.rtp], holder, hold)
+
+    def check_media(self, streams: Iterable[MediaAddress]) -> dict[Endpoint, Purpose]:
+        """The RTP addresses that `hold_media` would have to lease for; raises what it would raise."""
+        fresh = {stream.rtp: stream.purpose for stream in streams if self._needs_lease(stream.rtp)}
+        if len(fresh) > len(self._media):
+            raise NoPortLeftError(f"{len(fresh)} more port pairs needed, {len(self._media)} free: widen media.ports")
+        return fresh
 
     def release(self, holder: Holder, inside: Iterable[Endpoint] | None = None) -> None:
         """Give up some of a holder's addresses, or all of them; rows without a holder end."""
@@ -140,10 +141,14 @@ class Ledger:
             raise ForeignAddressError(f"{rtp} is offered for media and in use for SIP")
         return binding is None
 
-    def _lease_rtp(self, stream: MediaAddress, now: float) -> int:
-        base = self._media.lease()
-        self._bind(stream.rtp, base, stream.purpose, now)
-        return base
+    def _hold_rtcp(self, inside: Endpoint, rtp: Binding, holder: Holder, hold: Hold) -> None:
+        """RTCP has the port beside its RTP, unless another stream on the same RTP port has it already."""
+        beside = rtp.port | 1
+        binding = self._by_inside.get(inside)
+        if binding is None and beside not in self._by_port:
+            binding = self._bind(inside, beside, Purpose.RTCP, rtp.since)
+        if binding is not None and binding.purpose.is_media:
+            self._hold(binding, holder, hold)
 
     def _is_media(self, inside: Endpoint) -> bool:
         return self._by_inside[inside].purpose.is_media

@@ -33,29 +33,28 @@ class SignallingPorts:
     """Single ports; a phone keeps its own number where it can, since some providers insist on 5060."""
 
     def __init__(self, low: int, high: int, forbidden: frozenset[int], leased: Iterable[int] = ()) -> None:
-        self._free = deque(port for port in range(low, high + 1) if port not in forbidden)
+        self._leased = set(leased)
+        candidates = (port for port in range(low, high + 1) if port not in forbidden and port not in self._leased)
+        self._free = dict.fromkeys(candidates)  # an ordered set: the first came back first
         self._pool = range(low, high + 1)
         self._forbidden = forbidden
-        self._leased = set(leased)
 
     def lease(self, wish: int) -> int:
         """The wished port when it is 1024 or more, free and not forbidden, else one of the pool.
 
         NoPortLeftError when there is none.
         """
-        if wish >= 1024 and wish not in self._leased and wish not in self._forbidden:
-            self._leased.add(wish)
-            return wish
-        while self._free:
-            port = self._free.popleft()
-            if port not in self._leased:
-                self._leased.add(port)
-                return port
-        pool = f"{self._pool.start}-{self._pool.stop - 1}"
-        raise NoPortLeftError(f"every port of sip.public_ports ({pool}) is in use; widen that range")
+        free = wish >= 1024 and wish not in self._leased and wish not in self._forbidden
+        port = wish if free else next(iter(self._free), None)
+        if port is None:
+            pool = f"{self._pool.start}-{self._pool.stop - 1}"
+            raise NoPortLeftError(f"every port of sip.public_ports ({pool}) is in use; widen that range")
+        self._free.pop(port, None)
+        self._leased.add(port)
+        return port
 
     def give_back(self, port: int) -> None:
         """Return a leased port."""
         self._leased.discard(port)
         if port in self._pool and port not in self._forbidden:
-            self._free.append(port)
+            self._free[port] = None
