@@ -99,20 +99,23 @@ class Call:
             self._final_response(message, sender, name, described, now)
         self._drop_what_is_over()
 
-    def withdraw(self, message: Message, sender: Side) -> None:
+    def withdraw(self, message: Message, sender: Side, now: float) -> None:
         """Take a request back that is answered here and never reaches the other side."""
-        invite = self.invites.pop((sender, message.cseq), None)
-        dialog = self.dialogs.get(DialogId.of(message, sender))
-        if dialog is not None:
-            dialog.withdraw(sender, message.cseq)
-        elif invite is not None:
-            self._drop_early(invite)
+        if message.method == b"INVITE":
+            invite = self.invites.pop((sender, message.cseq), None)
+            if invite is not None:
+                self._invite_failed(invite, now)
+                self._drop_what_is_over()
+        elif message.method in (b"UPDATE", b"PRACK"):
+            dialog = self.dialogs.get(DialogId.of(message, sender))
+            if dialog is not None:
+                dialog.withdraw(sender, message.cseq)
 
     def time_out(self, now: float) -> None:
         """Let every transaction and dialog go whose deadline has passed."""
         for invite in list(self.invites.values()):
             if invite.deadline <= now and invite.happens(Event.TIMEOUT, now):
-                self._invite_failed(invite)
+                self._invite_failed(invite, now)
         for dialog in self.dialogs.values():
             if dialog.deadline <= now:
                 dialog.happens(Event.TIMEOUT, now)
@@ -170,7 +173,7 @@ class Call:
             return
         if message.status >= 300:
             if invite.happens(_failure(message.status), now):
-                self._invite_failed(invite)
+                self._invite_failed(invite, now)
             return
         succeeds = message.status >= 200
         was_pending = invite.is_pending
@@ -186,7 +189,7 @@ class Call:
         if described is not None:
             dialog.announce(sender, described)
         if succeeds:
-            self._drop_early(invite)
+            self._drop_early(invite, now)
 
     def _final_response(
         self, message: Message, sender: Side, name: DialogId, described: Described | None, now: float
@@ -205,19 +208,19 @@ class Call:
             if described is not None:
                 dialog.announce(sender, described)
 
-    def _invite_failed(self, invite: Invite) -> None:
+    def _invite_failed(self, invite: Invite, now: float) -> None:
         """A first INVITE takes its early dialogs along; a later one leaves its dialog as it was before it."""
         dialog = None if invite.dialog is None else self.dialogs.get(invite.dialog)
         if dialog is not None:
             dialog.withdraw(invite.caller, invite.cseq)
         else:
-            self._drop_early(invite)
+            self._drop_early(invite, now)
 
-    def _drop_early(self, invite: Invite) -> None:
+    def _drop_early(self, invite: Invite, now: float) -> None:
         """The other branches of a fork; one that answers after all makes its dialog anew (section 13.2.2.4)."""
-        for name, dialog in list(self.dialogs.items()):
+        for dialog in self.dialogs.values():
             if dialog.state is DialogState.EARLY and dialog.invite == invite.id:
-                del self.dialogs[name]
+                dialog.happens(Event.FAILURE, now)
 
     def _media(self) -> frozenset[Media]:
         return frozenset[Media]().union(

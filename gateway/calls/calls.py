@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
+from gateway.calls.bindings import MediaAddress
 from gateway.calls.call import Call, CallId
 from gateway.calls.deadlines import Deadlines
 from gateway.calls.dialog import Invite, Side
 from gateway.calls.ledger import Ledger
-from gateway.calls.media import Described
-from gateway.errors import LimitError
+from gateway.calls.media import Described, FarHost
 from gateway.sip.message import Message
 from gateway.sip.uri import address_of_record
 from rules.model import Endpoint, Traffic
@@ -46,27 +46,28 @@ class Calls:
     def take(self, message: Message, sender: Side, phone: Endpoint, described: Described | None, now: float) -> None:
         """Follow one message of a call and hold what it needs.
 
-        Raises LimitError when there is no port for what it describes; the call is then as it was before.
+        Raises, before anything is changed, LimitError when there is no port for what it describes and
+        ForeignAddressError when that is in use for SIP.
         """
         name = CallId(message.call_id, phone.ip)
         call = self._calls.get(name)
         if call is None:
             if not _begins_call(message, sender, described):
                 return
-            call = self._calls[name] = _call_of(name, message, sender, phone, now)
+            call = _call_of(name, message, sender, phone, now)
+        if described is not None:
+            self._ledger.check_media(media for media in described.media if isinstance(media, MediaAddress))
+        if call.met is None:
+            self._ledger.hold_signalling(phone, call.holder, float("inf"), now)
+            self._calls[name] = call
         call.take(message, sender, described, now)
-        try:
-            self._settle(call, _ending(message), now)
-        except LimitError:
-            call.withdraw(message, sender)
-            self._settle(call, "no port left", now)
-            raise
+        self._settle(call, _ending(message), now)
 
     def withdraw(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
         """Take back a request that `take` followed and that never left."""
         call = self._calls.get(CallId(message.call_id, phone.ip))
         if call is not None:
-            call.withdraw(message, sender)
+            call.withdraw(message, sender, now)
             self._settle(call, "refused here", now)
 
     def next_timer(self) -> float | None:
@@ -111,8 +112,6 @@ class Calls:
         needs = (streams, None if self._source == "any" else hosts)
         if needs == call.met:
             return
-        if call.met is None:
-            self._ledger.hold_signalling(call.phone, holder, float("inf"), now)
         self._ledger.hold_media(*needs, holder, now)
         call.met = needs
 
@@ -129,7 +128,9 @@ def _call_of(name: CallId, message: Message, sender: Side, phone: Endpoint, now:
     peer = message.value(b"to" if caller is Side.INSIDE else b"from")
     call = Call(name, phone, caller, address_of_record(peer), now, heard=now)
     if not message.is_request:
-        call.invites[caller, message.cseq] = Invite.begin(caller, message.cseq, now)
+        # what the caller described went by before this gateway was there to read it
+        unknown = frozenset({FarHost(None)})
+        call.invites[caller, message.cseq] = Invite.begin(caller, message.cseq, now, unknown)
     return call
 
 

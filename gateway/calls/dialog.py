@@ -135,9 +135,9 @@ class Invite:
     dialog: DialogId | None = None
 
     @classmethod
-    def begin(cls, caller: Side, cseq: int, now: float) -> "Invite":
+    def begin(cls, caller: Side, cseq: int, now: float, offer: frozenset[Media] = frozenset()) -> "Invite":
         """A request that has just been sent."""
-        return cls(caller, cseq, now + INVITE_PATIENCE[InviteState.TRYING])
+        return cls(caller, cseq, now + INVITE_PATIENCE[InviteState.TRYING], offer)
 
     @property
     def id(self) -> tuple[Side, int]:

@@ -90,7 +90,7 @@ class Registrations:
         if request is None or message.status < 200:
             return None
         del self._requests[message.call_id, message.cseq]
-        if message.status >= 300:
+        if message.status >= 300 or not (request.wishes or request.ends_all):
             return None
         holder = _holder(request.aor, request.phone.ip)
         before = self._granted.get(holder)
