@@ -10,7 +10,7 @@ nothing.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gateway.calls.bindings import Holder, HolderKind
 from gateway.calls.call import CallId
@@ -36,6 +36,7 @@ from rules.model import Endpoint, Forward, Traffic
 _TRANSACTION_SECONDS = 32.0  # 64*T1, the longest a request waits for its response
 _RETRY_AFTER = 5
 _LOWEST_PORT = 1024
+_HIGHEST_PORT = 65535
 _DIALOG_METHODS = frozenset({b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE"})
 
 
@@ -78,6 +79,13 @@ class Refuse:
 Outcome = Release | Drop | Refuse
 
 
+class _Refused(NamedTuple):
+    """A request answered by our own 503: the hash of its bytes, and for how long it may be repeated."""
+
+    copy: int
+    until: float
+
+
 class Engine:
     """Owns ledger, registrations and calls. Every `now` is seconds of one monotonic clock."""
 
@@ -86,7 +94,7 @@ class Engine:
         self._networks = Networks()
         self._own_address: str | None = None
         self._notices: list[Notice] = []
-        self._refused: dict[tuple[bytes, int, Side], float] = {}
+        self._refused: dict[tuple[bytes, int, Side], _Refused] = {}
         self.ledger = Ledger(settings.media_ports, settings.public_ports, settings.taken_ports)
         self.registrations = Registrations(self.ledger)
         self.calls = Calls(self.ledger, settings.media_source, settings.media_silence)
@@ -134,8 +142,12 @@ class Engine:
         """Take back a datagram that `receive` released and whose rules the kernel did not take.
 
         A call's request leaves no trace; a response or an ACK is repeated by its sender, which tries the rules again.
+        What is not SIP never had any.
         """
-        message = parse(datagram.payload)
+        try:
+            message = parse(datagram.payload)
+        except PeerError:
+            return Release()
         phone = datagram.source if sender is Side.INSIDE else datagram.destination
         if message.is_request:
             self.calls.withdraw(message, sender, phone, now)
@@ -176,7 +188,7 @@ class Engine:
             raise ForeignAddressError(f"{phone.ip} is not an inside address and sends from inside")
         if self.ledger.public is None:
             raise LimitError("the outside interface has no address to announce")
-        if message.method == b"ACK" and (message.call_id, message.cseq, Side.INSIDE) in self._refused:
+        if self._is_ack_of_refused(message, Side.INSIDE, now):
             return None
         session = _session(message)
         described = None if session is None else of_phone(session, phone.ip, self._networks)
@@ -192,7 +204,7 @@ class Engine:
         public = self.ledger.public
         if phone.ip not in self._networks or public is None:
             raise ForeignAddressError(f"{phone.ip} is not an inside address and is written to from outside")
-        if message.method == b"ACK" and (message.call_id, message.cseq, Side.OUTSIDE) in self._refused:
+        if self._is_ack_of_refused(message, Side.OUTSIDE, now):
             return None
         session = _session(message)
         # what the answer takes away must still be there to translate it
@@ -206,6 +218,15 @@ class Engine:
             self._registered(message, phone, now)
         return payload
 
+    def _is_ack_of_refused(self, message: Message, sender: Side, now: float) -> bool:
+        """Whether it acknowledges our own 503 and so ends here. A copy of what was refused is refused again."""
+        refused = self._refused.get((message.call_id, message.cseq, sender))
+        if refused is None or refused.until <= now:
+            return False
+        if message.method != b"ACK" and hash(message.data) == refused.copy:
+            raise LimitError("refused a moment ago")
+        return message.method == b"ACK"
+
     def _hold_phone(self, message: Message, phone: Endpoint, now: float) -> None:
         """Lease a public port for each address of its own that the phone wants to be reached at."""
         registers = message.method == b"REGISTER" or self.registrations.is_registered(phone)
@@ -214,8 +235,8 @@ class Engine:
         holder = Holder.of(kind, str(phone))
         others = _other_addresses(message, phone)
         for address in others:
-            if address.port < _LOWEST_PORT:
-                raise ForeignAddressError(f"{phone} wants SIP at {address}; ports under 1024 are never opened")
+            if not _LOWEST_PORT <= address.port <= _HIGHEST_PORT:
+                raise ForeignAddressError(f"{phone} wants SIP at {address}; such ports are never opened")
         for address in (phone, *others):
             self.ledger.hold_signalling(address, holder, until, now)
 
@@ -249,11 +270,13 @@ class Engine:
         asked = datagram.destination if sender is Side.INSIDE else self._as_seen_outside(datagram.destination)
         if not message.is_request or message.method == b"ACK" or asked is None:
             return Drop()
-        for key, until in list(self._refused.items()):
-            if until > now:
+        for key, refused in list(self._refused.items()):
+            if refused.until > now:
                 break
             del self._refused[key]
-        self._refused[message.call_id, message.cseq, sender] = now + _TRANSACTION_SECONDS
+        self._refused[message.call_id, message.cseq, sender] = _Refused(
+            hash(message.data), now + _TRANSACTION_SECONDS
+        )
         return Refuse(asked, datagram.source, unavailable(message, _RETRY_AFTER))
 
     def _as_seen_outside(self, phone: Endpoint) -> Endpoint | None:
