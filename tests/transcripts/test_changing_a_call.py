@@ -1,0 +1,116 @@
+"""re-INVITE: hold, resume, other ports, other formats; agreed or refused (RFC 3261 section 14)."""
+
+import pytest
+
+from tests.transcripts.flow import Flow, Party
+from tests.transcripts.messages import audio, sdp
+
+UP = {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20"}
+
+
+@pytest.fixture(autouse=True)
+def call(flow: Flow, alice: Party, provider: Party) -> None:
+    """A call that is up."""
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    provider.answers("200 OK", tag="service-tag", sdp=audio("198.51.100.20", 40000))
+    alice.asks("ACK")
+    assert flow.rtp == UP
+
+
+def provider_reinvites(provider: Party, text: str) -> None:
+    provider.asks("INVITE", "sip:alice@203.0.113.1:5060", far_tag="alice-tag", sdp=text)
+
+
+@pytest.mark.parametrize("direction", ["sendonly", "inactive"])
+def test_hold_and_resume_stay_on_the_same_ports(flow: Flow, alice: Party, provider: Party, direction: str) -> None:
+    before = flow.open
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384, f"a={direction}"))
+    provider.answers("200 OK", tag="service-tag", sdp=audio("198.51.100.20", 40000, "a=recvonly"))
+    alice.asks("ACK")
+    assert flow.open == before
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    provider.answers("200 OK", tag="service-tag", sdp=audio("198.51.100.20", 40000))
+    assert flow.open == before
+
+
+def test_hold_by_the_unspecified_address_keeps_the_ports_for_resuming(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    alice.asks("INVITE", sdp=audio("0.0.0.0", 16384)).leaves_with(
+        "Via: SIP/2.0/UDP 203.0.113.1:5060;rport;branch=z9hG4bKcall-1-2INVITE",
+        "Contact: <sip:alice@203.0.113.1:5060>",
+    )
+    provider.answers("200 OK", tag="service-tag", sdp=audio("198.51.100.20", 40000, "a=recvonly"))
+    assert flow.rtp == UP
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    provider.answers("200 OK", tag="service-tag", sdp=audio("198.51.100.20", 40000))
+    assert flow.rtp == UP
+
+
+def test_both_addresses_are_open_until_the_move_is_agreed(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    assert flow.rtp == UP | {"20002 -> 10.0.0.11:17000 rtp from 198.51.100.20"}
+    provider.answers("200 OK", tag="service-tag", sdp=audio("198.51.100.20", 40000))
+    assert flow.rtp == {"20002 -> 10.0.0.11:17000 rtp from 198.51.100.20"}
+
+
+@pytest.mark.parametrize("status", ["488 Not Acceptable Here", "491 Request Pending"])
+def test_a_refused_move_never_was(flow: Flow, alice: Party, provider: Party, status: str) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    provider.answers(status, tag="service-tag")
+    assert flow.rtp == UP
+    assert flow.calls == 1
+
+
+def test_a_move_that_nobody_answers_never_was(flow: Flow, alice: Party) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    flow.wait(33)
+    assert flow.rtp == UP
+
+
+def test_a_challenged_move_is_made_again(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    provider.answers("407 Proxy Authentication Required", tag="service-tag")
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    provider.answers("200 OK", tag="service-tag", sdp=audio("198.51.100.20", 40000))
+    (only,) = flow.rtp
+    assert only.endswith("-> 10.0.0.11:17000 rtp from 198.51.100.20")
+
+
+def test_the_far_side_moves(flow: Flow, alice: Party, provider: Party) -> None:
+    provider_reinvites(provider, audio("198.51.100.30", 41000))
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20 198.51.100.30"}
+    alice.answers("200 OK", to=b"INVITE", sdp=audio("10.0.0.11", 16384))
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.30"}
+
+
+def test_the_far_side_may_not_move(flow: Flow, alice: Party, provider: Party) -> None:
+    provider_reinvites(provider, audio("198.51.100.30", 41000))
+    alice.answers("488 Not Acceptable Here", to=b"INVITE")
+    assert flow.rtp == UP
+
+
+def test_a_second_stream_comes_and_goes(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=sdp("10.0.0.11", "m=audio 16384 RTP/AVP 0", "m=video 18000 RTP/AVP 31"))
+    provider.answers(
+        "200 OK", tag="service-tag", sdp=sdp("198.51.100.20", "m=audio 40000 RTP/AVP 0", "m=video 40002 RTP/AVP 31")
+    )
+    assert flow.rtp == UP | {"20002 -> 10.0.0.11:18000 rtp from 198.51.100.20"}
+    alice.asks("INVITE", sdp=sdp("10.0.0.11", "m=audio 16384 RTP/AVP 0", "m=video 0 RTP/AVP 31"))
+    provider.answers("200 OK", tag="service-tag", sdp=audio("198.51.100.20", 40000))
+    assert flow.rtp == UP
+
+
+def test_fax_on_the_port_of_the_speech_before_it(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=sdp("10.0.0.11", "m=image 16384 udptl t38"))
+    provider.answers("200 OK", tag="service-tag", sdp=sdp("198.51.100.20", "m=image 40000 udptl t38"))
+    assert flow.open == UP
+
+
+def test_update_and_prack_describe_too(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("UPDATE", sdp=audio("10.0.0.11", 17000))
+    provider.answers("200 OK", tag="service-tag", to=b"UPDATE", sdp=audio("198.51.100.30", 40000))
+    assert flow.rtp == {"20002 -> 10.0.0.11:17000 rtp from 198.51.100.30"}
+    alice.asks("UPDATE", sdp=audio("10.0.0.11", 17002))
+    provider.answers("504 Server Time-out", tag="service-tag", to=b"UPDATE")
+    assert flow.rtp == {"20002 -> 10.0.0.11:17000 rtp from 198.51.100.30"}

@@ -1,0 +1,107 @@
+"""Calls that nobody answers: refused, challenged, cancelled, or met with silence."""
+
+import pytest
+
+from tests.transcripts.flow import Flow, Party
+from tests.transcripts.messages import audio
+
+OFFER = audio("10.0.0.11", 16384)
+OPEN = {"20000 -> 10.0.0.11:16384 rtp closed"}
+
+
+@pytest.mark.parametrize(
+    "status", ["302 Moved Temporarily", "404 Not Found", "486 Busy Here", "500 Oops", "603 Decline"]
+)
+def test_a_final_error_closes_at_once(flow: Flow, alice: Party, provider: Party, status: str) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    provider.answers("180 Ringing", tag="bob")
+    assert flow.rtp == OPEN
+    provider.answers(status, tag="bob", to=b"INVITE")
+    assert flow.open == set()
+    assert flow.calls == 0
+    alice.asks("ACK").leaves_with(
+        "Via: SIP/2.0/UDP 203.0.113.1:5060;rport;branch=z9hG4bKcall-1-1ACK", "Contact: <sip:alice@203.0.113.1:5060>"
+    )
+    assert flow.calls == 0
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "407 Proxy Authentication Required"])
+def test_a_challenged_call_keeps_its_ports_for_the_second_try(
+    flow: Flow, alice: Party, provider: Party, status: str
+) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    provider.answers(status, tag="challenge")
+    alice.asks("ACK", far_tag="challenge")
+    assert flow.rtp == OPEN
+    flow.wait(0.2)
+    alice.asks("INVITE", far_tag="", sdp=OFFER)
+    assert flow.rtp == OPEN
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20"}
+
+
+def test_a_challenge_that_the_phone_does_not_take_up_closes(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    provider.answers("401 Unauthorized", tag="challenge")
+    flow.wait(1)
+    assert flow.open == set()
+    assert flow.calls == 0
+
+
+def test_cancel(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    provider.answers("180 Ringing", tag="bob")
+    alice.asks("CANCEL", far_tag="")
+    provider.answers("200 OK", tag="bob", to=b"CANCEL")
+    assert flow.rtp == OPEN
+    provider.answers("487 Request Terminated", tag="bob", to=b"INVITE")
+    assert flow.open == set()
+    assert flow.calls == 0
+
+
+def test_cancel_without_an_end_is_given_up(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    alice.asks("CANCEL", far_tag="")
+    flow.wait(31)
+    assert flow.rtp == OPEN
+    flow.wait(2)
+    assert flow.open == set()
+
+
+def test_cancel_that_crosses_the_answer_leaves_the_call_up(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    alice.asks("CANCEL", far_tag="")
+    provider.answers("200 OK", tag="bob", to=b"INVITE", sdp=audio("198.51.100.20", 40000))
+    flow.wait(100)
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20"}
+
+
+def test_the_caller_outside_cancels(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("OPTIONS")
+    provider.asks("INVITE", "sip:alice@203.0.113.1:5060", sdp=audio("198.51.100.20", 40000))
+    alice.answers("183 Session Progress", sdp=OFFER)
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20"}
+    provider.asks("CANCEL", "sip:alice@203.0.113.1:5060", far_tag="")
+    alice.answers("200 OK", to=b"CANCEL")
+    alice.answers("487 Request Terminated", to=b"INVITE")
+    assert flow.open == set()
+
+
+def test_nobody_answers_at_all(flow: Flow, alice: Party) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    flow.wait(31.9)
+    assert flow.rtp == OPEN
+    flow.wait(0.2)
+    assert flow.open == set()
+    assert flow.notices[-1].endswith("ended after 32.0 s: no answer")
+
+
+def test_ringing_is_waited_for_four_minutes_from_its_last_sign(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    provider.answers("180 Ringing", tag="bob")
+    flow.wait(200)
+    provider.again()
+    flow.wait(239)
+    assert flow.rtp == OPEN
+    flow.wait(2)
+    assert flow.open == set()
