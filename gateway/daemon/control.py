@@ -62,7 +62,7 @@ class ControlServer:
         self._clients.add(task)
         try:
             async with asyncio.timeout(self._patience):
-                writer.write(msgspec.json.encode(await self._reply(reader)) + b"\n")
+                writer.write(await self._reply(reader) + b"\n")
                 writer.close()
                 await writer.wait_closed()
         except (TimeoutError, ConnectionError) as error:
@@ -71,18 +71,23 @@ class ControlServer:
             self._clients.discard(task)
             writer.transport.abort()
 
-    async def _reply(self, reader: asyncio.StreamReader) -> dict[str, object]:
+    async def _reply(self, reader: asyncio.StreamReader) -> bytes:
         try:
             question = msgspec.json.decode(await reader.readline(), type=_Question)
         except (ValueError, msgspec.DecodeError):  # ValueError: the line is too long
-            return {"error": 'not understood: ask one line like {"command": "status"}'}
+            return _error('not understood: ask one line like {"command": "status"}')
         try:
-            return {"ok": await self._answer(question.command)}
+            # by itself msgspec takes no subclass of str, as names of interfaces and hosts are
+            return msgspec.json.encode({"ok": await self._answer(question.command)}, enc_hook=str)
         except SipmasqError as error:
-            return {"error": str(error)}
+            return _error(str(error))
         except Exception:  # a fault in a report must not reach the calls
             log.exception("the command %r could not be answered", question.command)
-            return {"error": "an internal error; the gateway's log has more"}
+            return _error("an internal error; the gateway's log has more")
+
+
+def _error(text: str) -> bytes:
+    return msgspec.json.encode({"error": text})
 
 
 def _bind(path: Path) -> socket.socket:

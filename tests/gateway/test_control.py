@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.client import ask
+from gateway.config import Interface
 from gateway.daemon.control import ControlServer
 from gateway.errors import ControlError, NoPortLeftError, NotRunningError
 from rules.errors import NotPermittedError
@@ -27,6 +28,10 @@ async def answer(command: str) -> object:
             await asyncio.Event().wait()
         case "broken":
             raise ZeroDivisionError
+        case "interface":
+            return {"name": Interface("wan0")}
+        case "unspeakable":
+            return "\udcff"  # not to be written in UTF-8
     raise NoPortLeftError(f"no port left for {command}")
 
 
@@ -86,15 +91,26 @@ def test_what_the_gateway_cannot_do_is_told_in_its_own_words(path: Path) -> None
     asyncio.run(scene())
 
 
-def test_a_fault_is_logged_and_the_next_question_answered(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_name_out_of_the_configuration_is_a_text(path: Path) -> None:
+    async def scene() -> None:
+        async with server(path):
+            assert await asked(path, "interface") == {"name": "wan0"}
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(("command", "fault"), [("broken", "ZeroDivisionError"), ("unspeakable", "UnicodeEncodeError")])
+def test_a_fault_is_logged_and_the_next_question_answered(
+    path: Path, caplog: pytest.LogCaptureFixture, command: str, fault: str
+) -> None:
     async def scene() -> None:
         async with server(path):
             with pytest.raises(ControlError, match="internal error; the gateway's log has more"):
-                await asked(path, "broken")
+                await asked(path, command)
             assert await asked(path, "calls")
 
     asyncio.run(scene())
-    assert "ZeroDivisionError" in caplog.text
+    assert fault in caplog.text
 
 
 def test_nobody_there(path: Path) -> None:
