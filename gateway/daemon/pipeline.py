@@ -2,7 +2,8 @@
 
 Why it is so: a message that announces an address may only leave when the kernel answers for it, and a commit costs
 milliseconds whatever it holds. So one task commits for everybody: messages that arrive while it works wait together
-and share the next commit. When a commit fails, those that waited for it are taken back one by one.
+and share the next commit. When a commit fails, all that wait are taken back one by one: those that came meanwhile may
+build on what is taken back, and until a commit succeeds nobody knows what the kernel has.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from gateway import wire
 from gateway.calls.dialog import Side
 from gateway.daemon.journal import Journal
 from gateway.engine import Drop, Engine, Outcome, Refuse, Release
-from gateway.errors import MalformedError
+from gateway.errors import MalformedError, PeerError
 from rules.errors import KernelError
 from rules.kernel.inject import Injector
 from rules.kernel.queue import QueuedPacket
@@ -56,6 +57,7 @@ class Pipeline:
         self._waiting: list[_Waiting] = []
         self._setups: list[tuple[Setup, asyncio.Future[None]]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self.sides: Mapping[str, Side] = {}
         self.commits = 0
         self.commit_seconds = 0.0
@@ -112,8 +114,10 @@ class Pipeline:
                 cut = await self._commit()
             except KernelError as error:
                 log.error("the rules could not be set: %s", error)  # noqa: TRY400  # the message says it all
+                self._adding |= self._committing
+                batch, self._waiting = batch + self._waiting, []
                 self._finish(batch, partial(self._taken_back, why=str(error)))
-                self._loop.call_later(_RETRY_SECONDS, self._dirty.set)
+                self._try_again()
             else:
                 self.commits += 1
                 self.commit_seconds = self._loop.time() - started
@@ -123,8 +127,9 @@ class Pipeline:
     def close(self) -> None:
         """Give up on what still waits; the queue drops the packets."""
         self._waiting.clear()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._retry):
+            if timer is not None:
+                timer.cancel()
 
     async def _commit(self) -> frozenset[Endpoint]:
         """Everything wanted, in one go; the inside addresses whose flows had to be cut."""
@@ -156,7 +161,15 @@ class Pipeline:
         self.follow()
 
     def _taken_back(self, waiting: _Waiting, why: str) -> Outcome:
-        return self._engine.refuse(waiting.datagram, waiting.sender, why, self._loop.time())
+        try:
+            return self._engine.refuse(waiting.datagram, waiting.sender, why, self._loop.time())
+        except PeerError:  # no message at all, and so nothing that was promised
+            return waiting.outcome
+
+    def _try_again(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+        self._retry = self._loop.call_later(_RETRY_SECONDS, self._dirty.set)
 
     def _decide(self, packet: QueuedPacket, datagram: wire.Datagram, outcome: Outcome) -> None:
         match outcome:
