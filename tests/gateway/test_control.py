@@ -99,7 +99,9 @@ def test_a_name_out_of_the_configuration_is_a_text(path: Path) -> None:
     asyncio.run(scene())
 
 
-@pytest.mark.parametrize(("command", "fault"), [("broken", "ZeroDivisionError"), ("unspeakable", "UnicodeEncodeError")])
+@pytest.mark.parametrize(
+    ("command", "fault"), [("broken", "ZeroDivisionError"), ("unspeakable", "UnicodeEncodeError")]
+)
 def test_a_fault_is_logged_and_the_next_question_answered(
     path: Path, caplog: pytest.LogCaptureFixture, command: str, fault: str
 ) -> None:
