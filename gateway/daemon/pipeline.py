@@ -30,12 +30,17 @@ _RETRY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A packet whose rules are not in the kernel yet."""
+    """A packet whose rules are not in the kernel yet, and the address that was announced when it came."""
 
     packet: QueuedPacket
     datagram: wire.Datagram
     sender: Side
     outcome: Release
+    public: str | None
+
+    def is_on(self, flows: frozenset[Endpoint]) -> bool:
+        """Whether it rides on a flow of one of these inside addresses."""
+        return self.datagram.source in flows or self.datagram.destination in flows
 
 
 class Pipeline:
@@ -77,7 +82,7 @@ class Pipeline:
         self.follow()
         if isinstance(outcome, Release) and (self._adding or self._committing):
             packet.retain()
-            self._waiting.append(_Waiting(packet, datagram, sender, outcome))
+            self._waiting.append(_Waiting(packet, datagram, sender, outcome, self._engine.ledger.public))
             self._dirty.set()
         else:
             self._decide(packet, datagram, outcome)
@@ -121,7 +126,10 @@ class Pipeline:
             else:
                 self.commits += 1
                 self.commit_seconds = self._loop.time() - started
-                self._finish(batch, partial(_unless_cut, cut=cut))
+                # what came meanwhile may have come before the cut
+                batch += [waiting for waiting in self._waiting if waiting.is_on(cut)]
+                self._waiting = [waiting for waiting in self._waiting if not waiting.is_on(cut)]
+                self._finish(batch, partial(self._unless_stale, cut=cut))
             self._committing = False
 
     def close(self) -> None:
@@ -159,6 +167,14 @@ class Pipeline:
                 if not waiting.packet.decided:
                     waiting.packet.drop()
         self.follow()
+
+    def _unless_stale(self, waiting: _Waiting, cut: frozenset[Endpoint]) -> Outcome:
+        """A packet on a flow that was just cut carries the old translation; its sender will repeat it.
+
+        So will that of a message that names the address before this one.
+        """
+        renamed = waiting.outcome.payload is not None and waiting.public != self._engine.ledger.public
+        return Drop() if renamed or waiting.is_on(cut) else waiting.outcome
 
     def _taken_back(self, waiting: _Waiting, why: str) -> Outcome:
         try:
@@ -206,9 +222,3 @@ class Pipeline:
         self._timer = None
         self._engine.handle_timer(self._loop.time())
         self.follow()
-
-
-def _unless_cut(waiting: _Waiting, cut: frozenset[Endpoint]) -> Outcome:
-    """A packet on a flow that was just cut carries the old translation; its sender will repeat it."""
-    on_cut_flow = waiting.datagram.source in cut or waiting.datagram.destination in cut
-    return Drop() if on_cut_flow else waiting.outcome
