@@ -1,6 +1,7 @@
 """The lab as fixtures; its logs stay in pytest's temporary directory."""
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,8 +33,15 @@ def programs() -> None:
 @pytest.fixture
 def make_lab(tmp_path: Path) -> Iterator[LabMaker]:
     """`make_lab(phones=2, far=1)`; taken down when the test ends."""
+    numbers = itertools.count(1)
+
+    def make(**hosts: int) -> labs.Lab:
+        directory = tmp_path / f"lab{next(numbers)}"
+        directory.mkdir()
+        return stack.enter_context(labs.lab(**hosts, directory=directory))
+
     with contextlib.ExitStack() as stack:
-        yield lambda **hosts: stack.enter_context(labs.lab(**hosts, directory=tmp_path))
+        yield make
 
 
 @pytest.fixture

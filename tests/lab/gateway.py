@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gateway.cli.client import ask
 from tests.support.netns import Namespace, run
 from tests.support.process import Process
 
@@ -69,9 +70,18 @@ class Gateway:
         # a JSON string, number, boolean or list reads the same in TOML
         self._config.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in self._settings.items()))
 
-    def reload(self) -> None:
-        """Have it read its configuration again."""
+    def reload(self) -> str:
+        """Have it read its configuration again; the line in which it says what came of it."""
+        seen = len(self.process.lines)
         self.process.signal(signal.SIGHUP)
+        return self.wait_log("configuration (?:read again|refused)", after=seen)
+
+    def wait_log(self, pattern: str, after: int = 0, timeout: float = 10) -> str:
+        """The first line of its log with `pattern` in it, leaving out the first `after` lines."""
+        search = re.compile(pattern).search
+        return self.process.lines.wait(
+            f"a line like {pattern!r}", lambda line: line if search(line) else None, timeout=timeout, after=after
+        )[0]
 
     def stop(self, timeout: float = 10) -> int:
         """End it as a service manager would; its exit code."""
@@ -84,6 +94,10 @@ class Gateway:
     def command(self, *arguments: str) -> list[str]:
         """The command line of one of its other commands, on the router and with its configuration."""
         return self._router.command(*_COMMAND, *arguments, "--config", str(self._config))
+
+    def ask(self, command: str) -> Any:
+        """What the running gateway itself answers to ``status``, ``calls``, ``bindings`` or ``rules``."""
+        return ask(Path(str(self._settings["control.socket"])), command)
 
     def cli(self, *arguments: str) -> Any:
         """What a command answers, parsed where `--json` was asked for."""

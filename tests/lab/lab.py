@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.lab.agent import Agent
 from tests.lab.gateway import Gateway
 from tests.lab.phone import Phone
 from tests.lab.registrar import Registrar
@@ -47,6 +48,10 @@ class Lab:
 
     def sipp(self, host: Namespace, address: str, scenario: str, **options: Any) -> Sipp:
         made = Sipp(host, address, scenario, self.directory, **options)
+        return self._keep(made, made.close)
+
+    def agent(self, host: Namespace, address: str, port: int = 5060, user: str = "agent") -> Agent:
+        made = Agent(host, address, port, user)
         return self._keep(made, made.close)
 
     def rtp(self, host: Namespace, address: str, port: int = 0) -> RtpEndpoint:

@@ -12,25 +12,14 @@ from tests.lab import lab as labs
 from tests.lab.conftest import LabMaker
 from tests.lab.gateway import conntrack, router_state
 from tests.lab.lab import Lab
-from tests.lab.phone import Call, Phone
 from tests.lab.registrar import PORT
+from tests.lab.talk import connect
 from tests.lab.topology import PROVIDER, ROUTER_OUTSIDE
 from tests.support.journal import MissedError
 from tests.support.netns import Namespace
 from tests.support.process import Process
 
 pytestmark = [pytest.mark.root, pytest.mark.lab]
-
-
-def connect(caller: Phone, called: Phone) -> tuple[Call, Call]:
-    """Let one phone call another that answers."""
-    out = caller.dial(called.user)
-    incoming = called.wait_incoming()
-    out.wait_ringing()
-    incoming.answer()
-    out.wait_established()
-    incoming.wait_established()
-    return out, incoming
 
 
 def test_two_phones_of_the_provider_hear_each_other(make_lab: LabMaker) -> None:
