@@ -1,0 +1,175 @@
+"""Who reaches a phone's audio port from outside, and when."""
+
+from typing import NamedTuple
+
+import pytest
+
+from rules.model import Endpoint
+from tests.lab.agent import Agent, connect, hang_up
+from tests.lab.conftest import LabMaker
+from tests.lab.gateway import conntrack
+from tests.lab.lab import Lab
+from tests.lab.rtp import RtpEndpoint
+from tests.lab.talk import traces_of_calls
+from tests.lab.topology import ROUTER_OUTSIDE
+from tests.support.until import until_none
+
+pytestmark = [pytest.mark.root, pytest.mark.lab]
+
+
+class Parties(NamedTuple):
+    """Signalling and audio of one at home and one far away, and a stranger."""
+
+    lab: Lab
+    home: Agent
+    far: Agent
+    ear: RtpEndpoint
+    mouth: RtpEndpoint
+    stranger: RtpEndpoint
+
+    def connect(self) -> Endpoint:
+        """A call out; where the far side was told to send."""
+        return connect(self.home, self.far, self.far.address, self.ear.address, self.mouth.address)[1]
+
+    def heard_from(self, count: int) -> set[Endpoint]:
+        """Who has sent the next `count` packets that the phone hears, and no more than those."""
+        heard = self.ear.hear(count)
+        assert len(heard) == count
+        assert self.ear.hears_nothing(0.1)
+        return {packet.source for packet in heard}
+
+
+@pytest.fixture
+def parties(make_lab: LabMaker) -> Parties:
+    lab = make_lab(phones=1, far=2)
+    phone, (far, other) = lab.net.phones[0], lab.net.far
+    return Parties(
+        lab,
+        home=lab.agent(phone, lab.net.phone_address(0), user="home"),
+        far=lab.agent(far, lab.net.far_address(0), user="far"),
+        ear=lab.rtp(phone, lab.net.phone_address(0), 16384),
+        mouth=lab.rtp(far, lab.net.far_address(0), 30000),
+        stranger=lab.rtp(other, lab.net.far_address(1), 30000),
+    )
+
+
+def test_audio_passes_both_ways_from_the_announced_ports(parties: Parties) -> None:
+    parties.lab.gateway()
+    public = parties.connect()
+    assert public == Endpoint(ROUTER_OUTSIDE, 20000)
+    parties.mouth.send(public, 3)
+    assert parties.heard_from(3) == {parties.mouth.address}
+    # what leaves comes from the port that was announced, or the far side's firewall would not know it
+    parties.ear.send(parties.mouth.address, 3)
+    assert {packet.source for packet in parties.mouth.hear(3)} == {public}
+
+
+def test_only_who_is_signalled_gets_in(parties: Parties) -> None:
+    parties.lab.gateway()
+    public = parties.connect()
+    parties.stranger.send(public, 3)
+    parties.mouth.send(public, 2)
+    assert parties.heard_from(2) == {parties.mouth.address}
+
+
+def test_everybody_gets_in_where_the_operator_wants_it(parties: Parties) -> None:
+    parties.lab.gateway({"media.source": "any"})
+    public = parties.connect()
+    parties.stranger.send(public, 3)
+    assert parties.heard_from(3) == {parties.stranger.address}
+    parties.mouth.send(public, 2)
+    assert parties.heard_from(2) == {parties.mouth.address}
+
+
+def test_the_signalled_address_gets_in_from_any_port(parties: Parties) -> None:
+    """The far side may sit behind a NAT as well, which changes its ports."""
+    parties.lab.gateway()
+    public = parties.connect()
+    other = parties.lab.rtp(parties.lab.net.far[0], parties.mouth.address.ip, 40404)
+    other.send(public, 3)
+    assert parties.heard_from(3) == {other.address}
+
+
+def test_nobody_gets_in_before_the_far_side_has_said_from_where(parties: Parties) -> None:
+    parties.lab.gateway()
+    parties.home.invite(parties.far.address, media=parties.ear.address)
+    public = parties.far.wait("INVITE").media
+    parties.mouth.send(public, 3)
+    parties.stranger.send(public, 3)
+    assert parties.ear.hears_nothing()
+    # what came too early pins nothing: once it is said, the same flow gets in
+    parties.far.answer("200 OK", media=parties.mouth.address)
+    parties.home.wait("SIP/2.0 200")
+    parties.mouth.send(public, 2)
+    assert parties.heard_from(2) == {parties.mouth.address}
+
+
+def test_audio_that_overtakes_its_rules_pins_nothing(parties: Parties) -> None:
+    """It arrives at the public port when nobody has it yet, and goes on arriving from the same flow."""
+    parties.lab.gateway()
+    parties.mouth.send(Endpoint(ROUTER_OUTSIDE, 20000), 3)
+    # and from the phone's side: towards where the far side will be
+    parties.ear.send(parties.mouth.address, 1)
+    assert [packet.source.ip for packet in parties.mouth.hear(1)] == [ROUTER_OUTSIDE]
+    public = parties.connect()
+    assert public.port == 20000
+    parties.mouth.send(public, 2)
+    assert parties.heard_from(2) == {parties.mouth.address}
+    parties.ear.send(parties.mouth.address, 2)
+    assert {packet.source for packet in parties.mouth.hear(2)} == {public}
+
+
+def test_each_branch_of_a_fork_adds_its_own_source(parties: Parties) -> None:
+    """Two phones answer one INVITE with early audio each (RFC 3261 section 12.1)."""
+    parties.lab.gateway()
+    parties.home.invite(parties.far.address, media=parties.ear.address)
+    asked = parties.far.wait("INVITE")
+    parties.far.answer("183 Session Progress", media=parties.mouth.address)
+    parties.home.wait("SIP/2.0 183")
+    parties.stranger.send(asked.media, 3)
+    parties.mouth.send(asked.media, 1)
+    assert parties.heard_from(1) == {parties.mouth.address}
+    # the second branch answers through the same proxy: from the same address, with a tag of its own
+    parties.far.answer("183 Session Progress", media=parties.stranger.address, tag="other")
+    parties.home.wait("SIP/2.0 183")
+    parties.stranger.send(asked.media, 1)
+    parties.mouth.send(asked.media, 1)
+    assert parties.heard_from(2) == {parties.mouth.address, parties.stranger.address}
+    # one of them answers the call, and the other is out
+    parties.far.answer("200 OK", media=parties.mouth.address)
+    parties.home.wait("SIP/2.0 200")
+    parties.home.ack()
+    parties.far.wait("ACK")
+    parties.stranger.send(asked.media, 3)
+    parties.mouth.send(asked.media, 1)
+    assert parties.heard_from(1) == {parties.mouth.address}
+
+
+def test_after_the_call_nobody_gets_in(parties: Parties) -> None:
+    """The far side goes on sending, so that its flow in the kernel would never end by itself."""
+    parties.lab.gateway()
+    public = parties.connect()
+    parties.mouth.send(public, 3)
+    assert parties.heard_from(3) == {parties.mouth.address}
+    hang_up(parties.home, parties.far)
+    parties.mouth.send(public, 1)
+    until_none("a trace of the call", lambda: traces_of_calls(parties.lab.net.router), timeout=1)
+    parties.ear.hear(1, timeout=0.1)
+    parties.mouth.send(public, 20)
+    assert parties.ear.hears_nothing()
+    assert not conntrack(parties.lab.net.router, "-p", "udp", "--dport", str(public.port))
+
+
+def test_a_phone_cannot_open_a_port_of_somebody_else(parties: Parties) -> None:
+    """It says that another host of the house wants to hear: no rule, and the message as it came."""
+    lab = parties.lab
+    gateway = lab.gateway()
+    router = Endpoint("10.0.0.1", 16384)
+    parties.home.invite(parties.far.address, media=router)
+    message = parties.far.wait("INVITE")
+    assert message.media == router
+    assert traces_of_calls(lab.net.router) == []
+    assert any(
+        name.startswith("passed: ") and count == 1 for name, count in gateway.ask("status")["counters"].items()
+    )
+    gateway.wait_log("10.0.0.1, which is not its own address")
