@@ -17,7 +17,7 @@ from gateway.calls.dialog import Side
 from gateway.daemon.journal import Journal
 from gateway.engine import Drop, Engine, Outcome, Refuse, Release
 from gateway.errors import MalformedError, PeerError
-from rules.errors import KernelError
+from rules.errors import KernelError, SipmasqError
 from rules.kernel.inject import Injector
 from rules.kernel.queue import QueuedPacket
 from rules.model import Endpoint, Setup
@@ -59,6 +59,7 @@ class Pipeline:
         self._dirty = asyncio.Event()
         self._adding = False
         self._committing = False
+        self._batch: list[_Waiting] = []
         self._waiting: list[_Waiting] = []
         self._setups: list[tuple[Setup, asyncio.Future[None]]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -112,29 +113,34 @@ class Pipeline:
         while True:
             await self._dirty.wait()
             self._dirty.clear()
-            batch, self._waiting = self._waiting, []
+            self._batch, self._waiting = self._waiting, []
             self._adding, self._committing = False, self._adding
             started = self._loop.time()
             try:
                 cut = await self._commit()
-            except KernelError as error:
-                log.error("the rules could not be set: %s", error)  # noqa: TRY400  # the message says it all
+            except Exception as error:  # a fault of ours is met like the kernel's refusal
+                expected = isinstance(error, KernelError)
+                log.exception("the rules could not be set: %s", error, exc_info=not expected)  # noqa: TRY401  # not always
                 self._adding |= self._committing
-                batch, self._waiting = batch + self._waiting, []
-                self._finish(batch, partial(self._taken_back, why=str(error)))
+                self._batch += self._waiting
+                self._waiting = []
+                self._finish(partial(self._taken_back, why=str(error)))
                 self._try_again()
             else:
                 self.commits += 1
                 self.commit_seconds = self._loop.time() - started
                 # what came meanwhile may have come before the cut
-                batch += [waiting for waiting in self._waiting if waiting.is_on(cut)]
+                self._batch += [waiting for waiting in self._waiting if waiting.is_on(cut)]
                 self._waiting = [waiting for waiting in self._waiting if not waiting.is_on(cut)]
-                self._finish(batch, partial(self._unless_stale, cut=cut))
+                self._finish(partial(self._unless_stale, cut=cut))
             self._committing = False
 
     def close(self) -> None:
-        """Give up on what still waits; the queue drops the packets."""
-        self._waiting.clear()
+        """Give up on what still waits."""
+        for waiting in self._batch + self._waiting:
+            if not waiting.packet.decided:
+                waiting.packet.drop()
+        self._batch, self._waiting = [], []
         for timer in (self._timer, self._retry):
             if timer is not None:
                 timer.cancel()
@@ -147,7 +153,7 @@ class Pipeline:
             setup, _ = setups[-1]
             try:
                 cut = (await self._reconciler.configure(setup)).cut
-            except KernelError as error:
+            except Exception as error:
                 for _, done in setups:
                     if not done.done():
                         done.set_exception(error)
@@ -157,15 +163,18 @@ class Pipeline:
                     done.set_result(None)
         return cut | (await self._reconciler.apply()).cut
 
-    def _finish(self, batch: list[_Waiting], outcome_of: Callable[[_Waiting], Outcome]) -> None:
-        """Give each packet its verdict; what goes wrong with one is its own."""
-        for waiting in batch:
+    def _finish(self, outcome_of: Callable[[_Waiting], Outcome]) -> None:
+        """Give each packet of the batch its verdict; what goes wrong with one is its own."""
+        for waiting in self._batch:
+            if waiting.packet.decided:  # its queue was closed meanwhile
+                continue
             try:
                 self._decide(waiting.packet, waiting.datagram, outcome_of(waiting))
             except Exception:  # whatever it is, the packet must not stay in the kernel for ever
                 log.exception("no verdict for a datagram of %s; dropped", waiting.datagram.source)
                 if not waiting.packet.decided:
                     waiting.packet.drop()
+        self._batch = []
         self.follow()
 
     def _unless_stale(self, waiting: _Waiting, cut: frozenset[Endpoint]) -> Outcome:
@@ -195,8 +204,11 @@ class Pipeline:
                 packet.drop()
             case Refuse(source, destination, payload):
                 packet.drop()
-                answer = wire.build(source, destination, payload)
-                self._injector.send(packet.in_interface, answer, packet.source_mac)
+                try:
+                    answer = wire.build(source, destination, payload)
+                    self._injector.send(packet.in_interface, answer, packet.source_mac)
+                except SipmasqError as error:
+                    log.warning("%s gets no answer: %s", destination, error)
 
     def _release(self, packet: QueuedPacket, datagram: wire.Datagram, payload: bytes | None) -> None:
         if payload is None:
@@ -220,5 +232,7 @@ class Pipeline:
 
     def _wake(self) -> None:
         self._timer = None
-        self._engine.handle_timer(self._loop.time())
-        self.follow()
+        try:
+            self._engine.handle_timer(self._loop.time())
+        finally:
+            self.follow()
