@@ -1,0 +1,127 @@
+"""What the command line finds out about a machine, and what it takes away from it."""
+
+import asyncio
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rules.kernel.netfilter import Netfilter
+from rules.reconcile import Reconciler
+from tests.gateway.command import answering, program
+from tests.gateway.scene import SETUP, phone_in_call
+from tests.lab.gateway import router_state
+from tests.support.netns import Namespace, hosts, link
+
+pytestmark = pytest.mark.root
+
+CHECK = ("check", "--inside", "lan0", "--outside", "wan0")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "sipmasq.toml"
+    path.write_text(f'control.socket = "{tmp_path}/control.sock"')
+    return path
+
+
+@pytest.fixture
+def router() -> Iterator[Namespace]:
+    """A machine that is fit for calls, with forwarding on."""
+    with hosts("router", "world") as (router, world):
+        link(router, "lan0", world, "lan")
+        link(router, "wan0", world, "wan")
+        router.run("ip", "addr", "add", "10.0.0.1/24", "dev", "lan0")
+        router.run("ip", "addr", "add", "203.0.113.1/24", "dev", "wan0")
+        router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        yield router
+
+
+def at(router: Namespace, config: Path, *arguments: str) -> tuple[int, str]:
+    """Exit code and output of the program on a router."""
+    done = subprocess.run(
+        router.command(*program(*arguments, "--config", str(config))),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def lay_rules(forwarding_was_off: bool) -> None:
+    """What a daemon that was killed leaves behind."""
+
+    async def lay() -> None:
+        reconciler = Reconciler(Netfilter())
+        await reconciler.configure(replace(SETUP, forwarding_was_off=forwarding_was_off))
+        await reconciler.close()
+
+    asyncio.run(lay())
+
+
+def test_check_is_content_with_a_fit_machine(config: Path, router: Namespace) -> None:
+    code, out = at(router, config, *CHECK)
+    assert code == 0
+    assert out.splitlines()[-1] == "0 errors, 0 warnings: the gateway can run here"
+    assert re.search(r"(?m)^ok +interface lan0 +is up as 10\.0\.0\.1$", out)
+
+
+def test_check_says_what_to_do(config: Path, router: Namespace) -> None:
+    router.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+    router.run("ip", "link", "del", "wan0")
+    code, out = at(router, config, *CHECK, "--json")
+    assert code == 1
+    found = {finding["subject"]: finding for finding in json.loads(out)}
+    assert found["interface wan0"]["severity"] == "error"
+    assert found["forwarding"]["severity"] == "warning"
+    assert "sysctl net.ipv4.ip_forward=1" in found["forwarding"]["advice"]
+    code, out = at(router, config, *CHECK)
+    assert code == 1
+    assert out.splitlines()[-1] == "1 error, 1 warning: calls cannot work here before the errors are mended"
+
+
+def test_check_looks_up_the_name_to_announce(config: Path, router: Namespace) -> None:
+    config.write_text('outside.host = "gw.example.invalid"')
+    code, out = at(router, config, *CHECK)
+    assert code == 1
+    assert re.search(r"(?m)^error +outside\.host +gw\.example\.invalid: .* +correct outside\.host", out)
+
+
+@pytest.mark.parametrize("was_off", [True, False])
+def test_clean_takes_everything_away_without_a_daemon(config: Path, router: Namespace, was_off: bool) -> None:
+    router.run("iptables-legacy", "-A", "FORWARD", "-j", "ACCEPT")
+    before = router_state(router)
+    router.call(lay_rules, was_off)
+    assert router_state(router) != before
+    code, out = at(router, config, "clean")
+    assert code == 0
+    assert "removed " in out
+    assert ("turned IPv4 forwarding off, as it was before" in out) is was_off
+    assert "running" not in out
+    assert router_state(router) == before._replace(forwarding="0" if was_off else "1")
+    assert at(router, config, "clean") == (0, "there was nothing of sipmasq's to remove\n")
+
+
+def test_clean_says_that_a_running_gateway_will_be_back(config: Path, router: Namespace) -> None:
+    socket = config.with_name("control.sock")
+    config.write_text(f'control.socket = "{socket}"')
+    with answering(socket, phone_in_call()):
+        words = at(router, config, "clean")
+        code, values = at(router, config, "clean", "--json")
+    assert words == (
+        0,
+        "there was nothing of sipmasq's to remove\n"
+        "a gateway is running and will make its rules again: end it first to be rid of them\n",
+    )
+    assert (code, json.loads(values)) == (0, {"removed": [], "forwarding_turned_off": False, "running": True})
+
+
+def test_clean_needs_no_valid_configuration(config: Path, router: Namespace) -> None:
+    router.call(lay_rules, False)
+    config.write_text("nonsense")
+    code, out = at(router, config, "clean")
+    assert code == 0
+    assert "removed " in out
+    assert out.splitlines()[-1].startswith("whether a gateway is running cannot be told")
