@@ -1,7 +1,8 @@
-"""Notices into the log, at a bounded rate where strangers could make them endless."""
+"""Notices into the log, at a bounded rate where strangers could make them endless, and as one line each."""
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from gateway.notices import Notice, Subject
 
@@ -16,25 +17,56 @@ _LEVELS = {
 }
 _BOUNDED = frozenset({Subject.PASSED, Subject.REFUSED})
 _QUIET_SECONDS = 10.0
+_MOST_KINDS = 64  # keys are strangers' words; the kinds beyond count as one
+_LONGEST_KEY = 32
+_LONGEST = 400
+
+
+@dataclass(slots=True)
+class _Quiet:
+    """A kind that was logged and is not again until then; how often it has happened meanwhile."""
+
+    until: float
+    withheld: int = 0
 
 
 class Journal:
     """Writes notices down. Of those that strangers cause, one of a kind every ten seconds, and how many more."""
 
     def __init__(self) -> None:
-        self._quiet_until: dict[tuple[Subject, str], float] = {}
-        self._withheld: dict[tuple[Subject, str], int] = {}
+        self._quiet: dict[tuple[Subject, str], _Quiet] = {}
 
     def write(self, notices: Iterable[Notice], now: float) -> None:
         """Log what is due."""
+        self._wake(now)
         for subject, key, text in notices:
-            kind = (subject, key)
-            if subject in _BOUNDED:
-                if now < self._quiet_until.get(kind, 0.0):
-                    self._withheld[kind] = self._withheld.get(kind, 0) + 1
-                    continue
-                self._quiet_until[kind] = now + _QUIET_SECONDS
-                more = self._withheld.pop(kind, 0)
-                if more:
-                    log.log(_LEVELS[subject], "%s: %d more like the last one", subject.value, more)
-            log.log(_LEVELS[subject], "%s: %s", subject.value, text)
+            if subject not in _BOUNDED or self._is_due(subject, key, now):
+                log.log(_LEVELS[subject], "%s: %s", subject.value, _one_line(text))
+
+    def _is_due(self, subject: Subject, key: str, now: float) -> bool:
+        kind = (subject, key[:_LONGEST_KEY])
+        if kind not in self._quiet and len(self._quiet) >= _MOST_KINDS:
+            kind = (subject, "others")
+        quiet = self._quiet.get(kind)
+        if quiet is None:
+            self._quiet[kind] = _Quiet(now + _QUIET_SECONDS)
+            return True
+        quiet.withheld += 1
+        return False
+
+    def _wake(self, now: float) -> None:
+        """Forget the kinds whose quiet time is over; they stand in the order in which it ends."""
+        while self._quiet:
+            kind, quiet = next(iter(self._quiet.items()))
+            if quiet.until > now:
+                return
+            del self._quiet[kind]
+            if quiet.withheld:
+                subject, key = kind
+                log.log(_LEVELS[subject], "%s: %d more (%s)", subject.value, quiet.withheld, _one_line(key))
+
+
+def _one_line(text: str) -> str:
+    """What strangers wrote, without what could pass for a line of ours or steer a terminal."""
+    plain = "".join(character if character.isprintable() else "?" for character in text[:_LONGEST])
+    return plain if len(text) <= _LONGEST else plain + "..."
