@@ -128,6 +128,14 @@ class Reconciler:
         """The rules as wanted, each with its reason; none before `configure` and after `clean`."""
         return Ruleset() if self._setup is None else plan(self._setup, self._wanted.values())
 
+    async def forwarding_was_off(self) -> bool:
+        """Whether a mark in the kernel says that it was we who turned IPv4 forwarding on.
+
+        Whoever cleans up turns it off before: what is forwarded once the masquerade is gone leaks.
+        """
+        async with self._busy:
+            return _is_marked(await self._backend.read())
+
     async def clean(self) -> Cleaned:
         """Take away everything of ours, by marks alone: needs no setup and may be repeated."""
         async with self._busy:

@@ -1,1 +1,1 @@
-"""The only door to the kernel: tables, sets, connections, queue, links, packets of our own, facts about the machine."""
+"""The only door to the kernel: tables, sets, connections, queue, links, own packets, facts about the machine."""

@@ -20,7 +20,7 @@ NET_ORDER = 0x4000
 REQUEST, ACK, EXCLUSIVE, DUMP = 0x01, 0x04, 0x200, 0x300
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
-_FAMILY = struct.pack("=BBH", socket.AF_INET, 0, 0)
+_FAMILY = struct.Struct("=BBH")  # nfgenmsg: family, version, resource
 _ATTRIBUTE = struct.Struct("=HH")
 _CODE = struct.Struct("=i")
 _ERROR, _DONE = 2, 3
@@ -34,7 +34,7 @@ Request = tuple[int, int, bytes]
 """Command, flags and attributes."""
 Part = tuple[bytes, int, int]
 """A buffer, and where in it something starts and ends."""
-BODY = _HEADER.size + len(_FAMILY)
+BODY = _HEADER.size + _FAMILY.size
 """Where the attributes of a message begin."""
 
 
@@ -53,11 +53,18 @@ def attributes(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, in
         start += (length + 3) & ~3
 
 
+def family(part: Part) -> int:
+    """The address family that an answer is about, by what precedes its attributes."""
+    data, start, _end = part
+    return data[start - _FAMILY.size]
+
+
 class Netlink:
     """One netlink socket of a subsystem: ask, and read the answer, before the next question."""
 
-    def __init__(self, subsystem: int) -> None:
+    def __init__(self, subsystem: int, family: int = socket.AF_INET) -> None:
         self._subsystem = subsystem << 8
+        self._family = _FAMILY.pack(family, 0, 0)
         self._socket = _open()
 
     def close(self) -> None:
@@ -73,7 +80,7 @@ class Netlink:
                         return
                     if kind == _ERROR:
                         raise _error(data, start)
-                    yield data, start + len(_FAMILY), end
+                    yield data, start + _FAMILY.size, end
 
     def tell(self, requests: Iterable[Request]) -> list[int]:
         """Send requests and return the error number of each, 0 for done."""
@@ -95,7 +102,7 @@ class Netlink:
             while True:
                 for kind, data, start, end in self._receive():
                     if kind != _ERROR:
-                        answer = (data, start + len(_FAMILY), end)
+                        answer = (data, start + _FAMILY.size, end)
                     elif (error := _error(data, start)).errno:
                         raise error
                     else:
@@ -107,7 +114,7 @@ class Netlink:
         parts: list[bytes] = []
         for command, flags, body in requests:
             length = BODY + len(body)
-            parts.append(_HEADER.pack(length, self._subsystem | command, flags, 0, 0) + _FAMILY + body)
+            parts.append(_HEADER.pack(length, self._subsystem | command, flags, 0, 0) + self._family + body)
         try:
             self._socket.send(b"".join(parts))
             yield
