@@ -83,8 +83,12 @@ def test_of_several_addresses_the_one_in_use_is_kept() -> None:
     async def scene() -> None:
         several = address("203.0.113.5,203.0.113.6")
         async with zone(several) as server:
-            assert (await resolve(HOST, server=server, prefer="203.0.113.6")).address == "203.0.113.6"
-            assert (await resolve(HOST, server=server, prefer="203.0.113.9")).address != "203.0.113.9"
+            for used in ("203.0.113.5", "203.0.113.6"):
+                assert (await resolve(HOST, server=server, prefer=used)).address == used
+            assert (await resolve(HOST, server=server, prefer="203.0.113.9")).address in (
+                "203.0.113.5",
+                "203.0.113.6",
+            )
 
     asyncio.run(scene())
 
