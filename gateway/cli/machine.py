@@ -33,14 +33,15 @@ def look(config: Config) -> list[dict[str, str]]:
 def clean() -> Clean:
     """Take away everything of ours in this network namespace; forwarding goes off if it was we who turned it on."""
     cleaned = asyncio.run(_clean())
-    if cleaned.forwarding_was_off:
-        set_forwarding(on=False)
     return Clean(removed=list(cleaned.removed), forwarding_turned_off=cleaned.forwarding_was_off)
 
 
 async def _clean() -> Cleaned:
     reconciler = Reconciler(Netfilter())
     try:
+        # before the masquerade goes: what would be forwarded in between leaks
+        if await reconciler.forwarding_was_off():
+            set_forwarding(on=False)
         return await reconciler.clean()
     finally:
         await reconciler.close()

@@ -213,15 +213,16 @@ class Service:
             await asyncio.sleep(interval / 2)
 
     async def _leave(self) -> None:
-        """Rules first, then the queue that they lead to."""
+        """Forwarding first, then the rules, then the queue that they lead to."""
         if self._control is not None:
             await self._control.close()
         if self._queue is not None:
             self._loop.remove_reader(self._queue.fileno())
         try:
-            cleaned = await self._reconciler.clean()
-            if cleaned.forwarding_was_off:
+            # before the masquerade goes: what would be forwarded in between leaks
+            if await self._reconciler.forwarding_was_off():
                 set_forwarding(on=False)
+            await self._reconciler.clean()
         finally:
             self._pipeline.close()
             if self._queue is not None:
