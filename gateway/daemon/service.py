@@ -1,14 +1,15 @@
 """One gateway from start to end: what it opens, the tasks that keep it going, and how it leaves.
 
-Order matters at both ends. The queue is bound before any rule leads into it, and forwarding is turned on only when
-the masquerade is in place; at the end the rules go first.
+Order matters at both ends. The queue is bound before any rule leads into it, and read when the engine knows what is
+inside: a predecessor's rules may lead there already, and what waits does not leak. Forwarding is turned on only when
+the masquerade is in place. At the end the rules go first.
 """
 
 import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from gateway.calls.dialog import Side
 from gateway.config import Config
@@ -37,6 +38,7 @@ log = logging.getLogger("sipmasq")
 _VERIFY_AFTER = 1.0  # seconds without a commit before what the last one left is read back
 _VERIFY_EVERY = 30.0
 _COUNT_AT_MOST_EVERY = 15.0
+_TRY_AGAIN = 1.0
 
 
 class Service:
@@ -56,7 +58,6 @@ class Service:
         self._control: ControlServer | None = None
         self._topology: Topology | None = None
         self._host_address: str | None = None
-        self._forwarding_was_off = False
         self._traffic: dict[Endpoint, Traffic] = {}
         self._started = self._loop.time()
         self._stop = asyncio.Event()
@@ -69,56 +70,67 @@ class Service:
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._pipeline.commit_forever())]
-                await self._use(self._config)
-                tasks += map(
-                    group.create_task,
-                    (self._follow(group), self._watch_rules(), self._count_traffic(), self._feed_watchdog()),
-                )
-                self._notifier.ready()
-                log.info("ready: %s", self._summary())
+                tasks = [group.create_task(self._pipeline.commit_forever()), group.create_task(self._serve())]
                 await self._stop.wait()
                 self._notifier.stopping()
                 for task in tasks:
                     task.cancel()
         except BaseExceptionGroup as group:
-            # one task's error ends them all; the operator is told that one
-            raise group.exceptions[0] from group
+            raise _first(group) from group
         finally:
             await self._leave()
 
-    async def _use(self, config: Config) -> None:
-        """Go over to a configuration; an error leaves the one before in force."""
-        queue, control = self._queue, self._control
-        if queue is None or _queue_of(config) != _queue_of(self._config):
-            queue = self._open_queue(config)
-        if control is None or config.control != self._config.control:
-            control = ControlServer(config.control.socket, self._answer)
-            await control.start()
-        topology = await LinkWatch().snapshot(config.inside.interface, config.outside.interface)
+    async def _serve(self) -> None:
+        await self._use(self._config, self._place)
+        self._notifier.ready()
+        log.info("ready: %s", self._summary())
+        async with asyncio.TaskGroup() as group:
+            for task in (self._follow(group), self._watch_rules(), self._count_traffic(), self._feed_watchdog()):
+                group.create_task(task)
+
+    async def _use(self, config: Config, place: Callable[[Topology, Setup], Awaitable[None]]) -> None:
+        """Go over to a configuration; an error before all is ready to `place` leaves the one before in force."""
+        async with contextlib.AsyncExitStack() as undo:
+            queue, control = self._queue, self._control
+            if queue is None or queue.number != config.sip.queue:
+                queue = self._open_queue(config)
+                undo.callback(queue.close)
+            if control is None or config.control != self._config.control:
+                control = ControlServer(config.control.socket, self._answer)
+                await control.start()
+                undo.push_async_callback(control.close)
+            topology = await LinkWatch().snapshot(config.inside.interface, config.outside.interface)
+            setup = await self._setup(config, topology)
+            settings = _settings(config)
+            host_address = await _first_address(config.outside.host)
+            undo.pop_all()
+        if queue is self._queue and config.sip.on_failure != self._config.sip.on_failure:
+            # the kernel is told when a queue is bound, and a number has one owner at a time
+            self._queue = None
+            self._close_queue(queue)
+            self._queue = queue = self._open_queue(config)
         old_queue, self._queue = self._queue, queue
         old_control, self._control = self._control, control
         self._config = config
-        self._engine.configure(_settings(config))
+        self._engine.configure(settings)
         self._pipeline.sides = _sides(config)
-        self._host_address = await _first_address(config.outside.host)
-        await self._place(topology)
-        if old_queue is not None and old_queue is not queue:
-            self._close_queue(old_queue)
-        if old_control is not None and old_control is not control:
-            await old_control.close()
+        self._host_address = host_address
+        try:
+            await place(topology, setup)
+        finally:
+            if old_queue is not None and old_queue is not queue:
+                self._close_queue(old_queue)
+            if old_control is not None and old_control is not control:
+                await old_control.close()
 
-    async def _place(self, topology: Topology) -> None:
-        """Have engine and kernel follow the router's addresses and the operator's choices."""
-        config = self._config
+    async def _setup(self, config: Config, topology: Topology) -> Setup:
+        """What the rules are to be, by the router's addresses and the operator's choices."""
         outside, inside, networks = config.outside.interface, config.inside.interface, topology.networks
         masquerade = config.outside.masquerade
         if masquerade:
             where = await self._netfilter.call(lambda: masquerade_present(outside, networks, inside))
             masquerade = where is None
-            turn_on = not forwarding_is_on()
-            self._forwarding_was_off |= turn_on
-        setup = Setup(
+        return Setup(
             inside=inside,
             outside=outside,
             networks=networks,
@@ -128,14 +140,19 @@ class Service:
             queue=config.sip.queue,
             on_failure=config.sip.on_failure,
             masquerade=masquerade,
-            forwarding_was_off=self._forwarding_was_off,
+            forwarding_was_off=config.outside.masquerade and not forwarding_is_on(),
         )
-        announced = self._host_address if config.outside.host else topology.address
+
+    async def _place(self, topology: Topology, setup: Setup) -> None:
+        """Have engine and kernel stand where the router stands."""
+        announced = self._host_address if self._config.outside.host else topology.address
         self._topology = topology
-        self._engine.place(Networks(networks), topology.address, announced if topology.address else None)
+        self._engine.place(Networks(topology.networks), topology.address, announced if topology.address else None)
+        if self._queue is not None:
+            self._loop.add_reader(self._queue.fileno(), self._queue.on_readable)
         self._pipeline.follow()
         await self._pipeline.configure(setup)
-        if config.outside.masquerade and turn_on:
+        if setup.forwarding_was_off:
             set_forwarding(on=True)
 
     async def _follow(self, group: asyncio.TaskGroup) -> None:
@@ -153,7 +170,7 @@ class Service:
             self._reload.clear()
             self._notifier.reloading()
             try:
-                await self._use(self._load())
+                await self._use(self._load(), self._place_or_say)
             except SipmasqError as error:
                 log.error("configuration refused, the one before stays: %s", error)  # noqa: TRY400  # it says it all
             else:
@@ -161,13 +178,16 @@ class Service:
             self._notifier.ready()
 
     async def _follow_links(self, config: Config) -> None:
-        changes = LinkWatch().changes(config.inside.interface, config.outside.interface)
-        async with contextlib.aclosing(changes):
-            async for topology in changes:
-                if self._queue is not None:
-                    self._queue.forget_interface_names()
-                if topology != self._topology:
-                    await self._replace(topology)
+        while True:
+            with _logged("the links could not be followed"):
+                changes = LinkWatch().changes(config.inside.interface, config.outside.interface)
+                async with contextlib.aclosing(changes):
+                    async for topology in changes:
+                        if self._queue is not None:
+                            self._queue.forget_interface_names()
+                        if topology != self._topology:
+                            await self._replace(topology)
+            await asyncio.sleep(_TRY_AGAIN)
 
     async def _follow_host(self, host: str) -> None:
         async with contextlib.aclosing(follow(host)) as addresses:
@@ -177,11 +197,17 @@ class Service:
                     await self._replace(self._topology)
 
     async def _replace(self, topology: Topology) -> None:
-        try:
-            await self._place(topology)
-        except KernelError as error:
-            # the pipeline tries the rules again by itself
-            log.error("not all could follow the change of addresses: %s", error)  # noqa: TRY400  # it says it all
+        """Follow a change of addresses, as soon as the kernel can be looked at."""
+        while True:
+            with _logged("a change of addresses could not be followed yet"):
+                setup = await self._setup(self._config, topology)
+                break
+            await asyncio.sleep(_TRY_AGAIN)
+        await self._place_or_say(topology, setup)
+
+    async def _place_or_say(self, topology: Topology, setup: Setup) -> None:
+        with _logged("not all follows yet"):  # the pipeline tries the rules again by itself
+            await self._place(topology, setup)
 
     async def _watch_rules(self) -> None:
         """Read back what each burst of commits left, and now and then what others may have done to it."""
@@ -213,16 +239,17 @@ class Service:
             await asyncio.sleep(interval / 2)
 
     async def _leave(self) -> None:
-        """Forwarding first, then the rules, then the queue that they lead to."""
-        if self._control is not None:
-            await self._control.close()
+        """Rules first, then the queue that they lead to."""
         if self._queue is not None:
             self._loop.remove_reader(self._queue.fileno())
+        if self._control is not None:
+            await self._control.close()
         try:
-            # before the masquerade goes: what would be forwarded in between leaks
-            if await self._reconciler.forwarding_was_off():
-                set_forwarding(on=False)
-            await self._reconciler.clean()
+            # a start that did not come so far made none, and those of a gateway that runs here already are not ours
+            if self._topology is not None:
+                cleaned = await self._reconciler.clean()
+                if cleaned.forwarding_was_off:
+                    set_forwarding(on=False)
         finally:
             self._pipeline.close()
             if self._queue is not None:
@@ -257,9 +284,7 @@ class Service:
                 raise ControlError(f"no such command: {command}")
 
     def _open_queue(self, config: Config) -> PacketQueue:
-        queue = PacketQueue(config.sip.queue, self._pipeline.receive, fail_open=config.sip.on_failure == "pass")
-        self._loop.add_reader(queue.fileno(), queue.on_readable)
-        return queue
+        return PacketQueue(config.sip.queue, self._pipeline.receive, fail_open=config.sip.on_failure == "pass")
 
     def _close_queue(self, queue: PacketQueue) -> None:
         self._loop.remove_reader(queue.fileno())
@@ -288,8 +313,12 @@ def _sides(config: Config) -> dict[str, Side]:
     return {**dict.fromkeys(config.inside.interface, Side.INSIDE), config.outside.interface: Side.OUTSIDE}
 
 
-def _queue_of(config: Config) -> tuple[int, str]:
-    return config.sip.queue, config.sip.on_failure
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """One task's error ends them all; the operator is told that one."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _first_address(host: str) -> str | None:
