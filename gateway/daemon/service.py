@@ -239,7 +239,7 @@ class Service:
             await asyncio.sleep(interval / 2)
 
     async def _leave(self) -> None:
-        """Rules first, then the queue that they lead to."""
+        """Forwarding first, then the rules, then the queue that they lead to."""
         if self._queue is not None:
             self._loop.remove_reader(self._queue.fileno())
         if self._control is not None:
@@ -247,9 +247,10 @@ class Service:
         try:
             # a start that did not come so far made none, and those of a gateway that runs here already are not ours
             if self._topology is not None:
-                cleaned = await self._reconciler.clean()
-                if cleaned.forwarding_was_off:
+                # before the masquerade goes: what would be forwarded in between leaks
+                if await self._reconciler.forwarding_was_off():
                     set_forwarding(on=False)
+                await self._reconciler.clean()
         finally:
             self._pipeline.close()
             if self._queue is not None:
