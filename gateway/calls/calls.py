@@ -120,7 +120,7 @@ def _begins_call(message: Message, sender: Side, described: Described | None) ->
     """An INVITE, or a phone's own description in a call that began before this gateway did."""
     if message.method != b"INVITE":
         return False
-    return message.is_request or (sender is Side.INSIDE and described is not None)
+    return message.is_request or (sender is Side.INSIDE and described is not None and bool(described.media))
 
 
 def _call_of(name: CallId, message: Message, sender: Side, phone: Endpoint, now: float) -> Call:

@@ -1,6 +1,7 @@
 """One session description: origin, connections, media streams, each with the spans of what may be rewritten."""
 
 import re
+from itertools import zip_longest
 from typing import NamedTuple
 
 from gateway.errors import MalformedError
@@ -106,7 +107,7 @@ def parse(data: bytes, start: int, end: int) -> Session:
         raise MalformedError(f"more than {_MAX_STREAMS} media streams")
     origin, connection, direction = _session_level(lines[: starts[0]] if starts else lines)
     streams = []
-    for index, following in zip(starts, (*starts[1:], None), strict=True):
+    for index, following in zip_longest(starts, starts[1:]):
         until = end if following is None else lines[following].start() + 1
         streams.append(_stream(lines[index:following], direction, until))
     return Session(origin, connection, tuple(streams))
