@@ -25,8 +25,10 @@ def rewrite(message: Message, session: Session | None, translation: Translation)
 def _content_length(message: Message, growth: int) -> list[Edit]:
     """None is written when there was none: over UDP the datagram's end is the body's (RFC 3261 section 18.3)."""
     length = message.body[1] - message.body[0] + growth
-    return [
-        (start, start + len(message.data[start:end].rstrip()), b"%d" % length)
-        for name, start, end in message.headers
-        if name == b"content-length"
-    ]
+    for name, start, end in message.headers:
+        if name == b"content-length":
+            # folding and spaces around the number stay
+            digits = message.data[start:end].strip()
+            at = message.data.index(digits, start)
+            return [(at, at + len(digits), b"%d" % length)]
+    return []
