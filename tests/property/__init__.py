@@ -1,0 +1,1 @@
+"""Statements that hold for every message, drawn by hypothesis."""
