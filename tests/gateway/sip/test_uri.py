@@ -1,0 +1,88 @@
+import pytest
+
+from gateway.sip.uri import address_of_record, hostports, request_uri_hostports
+
+
+def found(value: bytes) -> list[tuple[bytes, bytes]]:
+    return [(value[slice(*each.host)], value[slice(*each.port)]) for each in hostports(value, 0, len(value))]
+
+
+HERE = (b"10.0.0.11", b"")
+PORTED = (b"10.0.0.11", b"5060")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b"<sip:alice@10.0.0.11>", [HERE]),
+        (b"<sip:alice@10.0.0.11:5060>", [PORTED]),
+        (b"<SIPS:10.0.0.11:5060;transport=tcp>;expires=5", [PORTED]),
+        (b"sip:alice@10.0.0.11:5060;tag=x", [PORTED]),
+        (b'"Alice" <sip:alice@10.0.0.11>', [HERE]),
+        (b"<sip:a@10.0.0.11>, <sip:b@10.0.0.11:5060>,sip:10.0.0.11", [HERE, PORTED, HERE]),
+        (b"<sip:10.0.0.9:pw@10.0.0.11>", [HERE]),
+        (b"<sip:10.0.0.9@10.0.0.11:5060?Route=sip%3A10.0.0.8>", [PORTED]),
+        (b"<sip:a;x=10.0.0.9@10.0.0.11>", [HERE]),
+    ],
+)
+def test_hosts_of_sip_uris(value: bytes, expected: list[tuple[bytes, bytes]]) -> None:
+    assert found(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"*",
+        b"",
+        b"10.0.0.11",
+        b'"<sip:x@10.0.0.11>" <sip:alice@example.org>',
+        b'"an unclosed <sip:x@10.0.0.11>',
+        b'"escaped \\" <sip:x@10.0.0.11>" <tel:1>',
+        b"<tel:+49-10.0.0.11>",
+        b"<mailto:sip@10.0.0.11>",
+        b"<x-sip:a@10.0.0.11>",
+        b"<sip:10.0.0.11@example.org>",
+        b"<sip:a@10.0.0.11.example.org>",
+        b"<sip:a@10.0.0>",
+        b"<sip:a@[2001:db8::1]:5060>",
+        b"<sip:a@10.0.0.11:port>",
+        b"<sip:a@10.0.0.11:506012>",
+    ],
+)
+def test_what_is_no_ipv4_host_of_a_sip_uri(value: bytes) -> None:
+    assert found(value) == []
+
+
+def test_maddr_is_a_host_without_a_port() -> None:
+    value = b"<sip:a@example.org:5070;maddr=10.0.0.11;lr>"
+    (only,) = hostports(value, 0, len(value))
+    assert value[slice(*only.host)] == b"10.0.0.11"
+    assert only.port == (-1, -1)
+    assert only.is_maddr
+
+
+def test_only_the_span_asked_for_is_read() -> None:
+    value = b"<sip:a@10.0.0.1><sip:b@10.0.0.2>"
+    assert [value[slice(*each.host)] for each in hostports(value, 16, len(value))] == [b"10.0.0.2"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "count"),
+    [(b"sip:a@10.0.0.11", 1), (b"SIPS:10.0.0.11:5061", 1), (b"tel:10.0.0.11", 0), (b"<sip:10.0.0.11>", 0)],
+)
+def test_a_request_uri_stands_bare(uri: bytes, count: int) -> None:
+    assert len(list(request_uri_hostports(uri, 0, len(uri)))) == count
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b'"A" <sip:alice@example.org;x=y>;tag=1', "sip:alice@example.org"),
+        (b"sip:alice@example.org;tag=1", "sip:alice@example.org"),
+        (b"\r\n <sip:\xff@example.org>", "sip:\ufffd@example.org"),
+        (b"<sip:unclosed@example.org", "sip:unclosed@example.or"),
+        (b"", ""),
+    ],
+)
+def test_address_of_record(value: bytes, expected: str) -> None:
+    assert address_of_record(value) == expected
