@@ -61,6 +61,11 @@ class Phone:
         self.program.command("uadel", self.uri)
         self.wait_event("UNREGISTERING", after=seen)
 
+    def register_anew(self) -> None:
+        """Sign off and register once more, as after a restart."""
+        self.unregister()
+        self.register()
+
     def dial(self, target: str) -> "Call":
         """Call a user of the own domain, or any SIP URI."""
         uri = target if ":" in target else f"sip:{target}@{self.domain}"
