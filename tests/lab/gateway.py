@@ -4,13 +4,14 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.cli.client import ask
-from tests.support.netns import Namespace, run
+from tests.support.netns import Namespace
 from tests.support.process import Process
 
 # as `sipmasq` does, from this tree wherever the tests are started
@@ -24,6 +25,14 @@ class RouterState(NamedTuple):
     sets: str
     nftables: str
     forwarding: str
+
+
+class Said(NamedTuple):
+    """How a command ended and what it said."""
+
+    code: int
+    stdout: str
+    stderr: str
 
 
 class Gateway:
@@ -41,7 +50,8 @@ class Gateway:
     ) -> None:
         self._router = router
         self._config = directory / f"{name}.toml"
-        self._settings: dict[str, object] = {"control.socket": str(directory / f"{name}.sock")}
+        self.socket = directory / f"{name}.sock"
+        self._settings: dict[str, object] = {"control.socket": str(self.socket)}
         self.configure(settings or {})
         notify = directory / f"{name}.notify"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
@@ -91,18 +101,22 @@ class Gateway:
         """End it without a chance to clean up."""
         self.process.kill()
 
-    def command(self, *arguments: str) -> list[str]:
-        """The command line of one of its other commands, on the router and with its configuration."""
-        return self._router.command(*_COMMAND, *arguments, "--config", str(self._config))
+    def run(self, *arguments: str, prefix: tuple[str, ...] = ()) -> Said:
+        """Run a command to its end, on the router and with its configuration; `prefix` takes rights away."""
+        command = self._router.command(*prefix, *_COMMAND, *arguments, "--config", str(self._config))
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return Said(done.returncode, done.stdout, done.stderr)
 
     def ask(self, command: str) -> Any:
         """What the running gateway itself answers to ``status``, ``calls``, ``bindings`` or ``rules``."""
-        return ask(Path(str(self._settings["control.socket"])), command)
+        return ask(self.socket, command)
 
     def cli(self, *arguments: str) -> Any:
-        """What a command answers, parsed where `--json` was asked for."""
-        output = run(self.command(*arguments))
-        return json.loads(output) if "--json" in arguments else output
+        """What a command answers if all is well, parsed where `--json` was asked for."""
+        said = self.run(*arguments)
+        if said.code != 0:
+            raise AssertionError(f"sipmasq {' '.join(arguments)} exited {said.code}: {said.stderr.strip()}")
+        return json.loads(said.stdout) if "--json" in arguments else said.stdout
 
     def _wait_ready(self, ready: socket.socket) -> None:
         ready.settimeout(0.2)
