@@ -18,6 +18,8 @@ Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY, PRACK
 Supported: replaces, timer, 100rel
 Allow-Events: talk, hold, conference
 Session-Expires: 1800
+Min-SE: 90
+Accept: application/sdp, application/dtmf-relay
 Content-Type: application/sdp
 Content-Length: {length}
 
@@ -56,10 +58,12 @@ o={user} 20518 20518 IN IP4 {media.ip}
 s=-
 c=IN IP4 {media.ip}
 t=0 0
-m=audio {media.port} RTP/AVP 9 8 0 101
+m=audio {media.port} RTP/AVP 9 8 0 18 101
 a=rtpmap:9 G722/8000
 a=rtpmap:8 PCMA/8000
 a=rtpmap:0 PCMU/8000
+a=rtpmap:18 G729/8000
+a=fmtp:18 annexb=no
 a=rtpmap:101 telephone-event/8000
 a=fmtp:101 0-15
 a=ptime:20
