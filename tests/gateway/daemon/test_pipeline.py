@@ -173,12 +173,10 @@ async def gone(router: Router, port: int) -> float:
 def test_a_timer_that_comes_nearer_is_heeded() -> None:
     async def story() -> None:
         async with Router() as router:
-            sent = router.outward(invite())
-            await asyncio.sleep(1)
-            router.inward(answer(sent.message, "180 Ringing"))  # patience is now 240 s
-            router.outward(invite().replace(b"INVITE", b"CANCEL"))  # and now 32 s
-            await asyncio.sleep(33)
-            assert router.public_ports == {5060}
+            answered = await call_up(router)
+            await asyncio.sleep(100)  # by now the next thing to happen is the phone's own expiry, in an hour
+            router.outward(within("BYE", answered))
+            assert await gone(router, 20000) == pytest.approx(103 + 32, abs=0.1)
 
     play(story())
 
@@ -286,6 +284,16 @@ def test_someone_who_no_longer_waits_for_configure_does_no_harm() -> None:
             assert not router.task.done()
 
     play(story())
+
+
+def test_what_is_not_understood_passes_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        async with Router() as router:
+            sent = [router.outward(b"\r\n\r\n") for _ in range(5)]
+            assert {packet.verdict for packet in sent} == {"accepted"}
+
+    play(story())
+    assert caplog.messages[1:] == ["passed unchanged: 10.0.0.5:5060 to 198.51.100.7:5060: no SIP/2.0 start line"]
 
 
 def test_what_is_no_whole_udp_datagram_of_a_known_interface_passes_unchanged() -> None:

@@ -261,6 +261,27 @@ def test_it_can_be_stopped_while_it_starts(router: Namespace, tmp_path: Path) ->
     assert not (tmp_path / "gateway.sock").exists()
 
 
+def test_a_start_that_the_kernel_refuses_says_so_and_leaves_nothing(router: Namespace, tmp_path: Path) -> None:
+    patch = """
+from rules.errors import KernelError
+from rules.kernel.iptables import Tables
+commit = Tables.commit
+def refused(self, change):
+    if change.table == "mangle" and change.replace:
+        raise KernelError("table mangle: refused on request")
+    commit(self, change)
+Tables.commit = refused
+"""
+    with Daemon(router, tmp_path, patch=patch) as daemon:
+        assert daemon.process.wait() == 1
+        assert daemon.process.lines.wait(
+            "the reason", lambda line: line if line.startswith("sipmasq: ") else None
+        ) == ["sipmasq: table mangle: refused on request"]
+    assert "sipmasq" not in listing(router).lower()
+    assert queues(router) == []
+    assert not (tmp_path / "gateway.sock").exists()
+
+
 def test_after_a_crash_nothing_leaks_while_the_next_one_starts(scene: Stage, tmp_path: Path) -> None:
     with Daemon(scene.router, tmp_path) as first:
         os.kill(first.ready().process.pid, signal.SIGKILL)
