@@ -142,13 +142,15 @@ class Registrations:
 
     def _promise(self, more: Iterable[Endpoint], less: Iterable[Endpoint]) -> None:
         """Count the registrations behind each address; addresses without one are not kept."""
-        self._promised.update(more)
-        self._promised.subtract(less)
+        # a mapping would be taken for counts
+        self._promised.update(list(more))
+        self._promised.subtract(list(less))
         self._promised = +self._promised
 
     def _forget_unanswered(self, now: float) -> None:
         """Requests that no answer came for; insertion order is their order in time."""
-        for key, request in list(self._requests.items()):
+        while self._requests:
+            key, request = next(iter(self._requests.items()))
             if request.until > now and len(self._requests) < _MOST_REQUESTS:
                 break
             del self._requests[key]
