@@ -270,7 +270,8 @@ class Engine:
         asked = datagram.destination if sender is Side.INSIDE else self._as_seen_outside(datagram.destination)
         if not message.is_request or message.method == b"ACK" or asked is None:
             return Drop()
-        for key, refused in list(self._refused.items()):
+        while self._refused:
+            key, refused = next(iter(self._refused.items()))
             if refused.until > now:
                 break
             del self._refused[key]

@@ -161,9 +161,9 @@ class Ledger:
     def _unbind(self, binding: Binding) -> None:
         del self._by_inside[binding.inside], self._by_port[binding.port]
         self._changes[binding.inside] = None
-        if not binding.purpose.is_media:
-            self._signalling.give_back(binding.port)
-        elif binding.port ^ 1 not in self._by_port:
+        # each range knows its own; they may have moved since the port was leased
+        self._signalling.give_back(binding.port)
+        if binding.port ^ 1 not in self._by_port:
             self._media.give_back(binding.port & ~1)
 
     def _hold(self, binding: Binding, holder: Holder, hold: Hold) -> None:
