@@ -1,8 +1,6 @@
 import pytest
 
-pytest.register_assert_rewrite("tests.transcripts.flow")
-
-from tests.transcripts.flow import Flow, Party  # noqa: E402  # its assertions explain themselves once rewritten
+from tests.transcripts.flow import Flow, Party
 
 
 @pytest.fixture

@@ -82,6 +82,14 @@ def test_an_unknown_phone_that_asks_for_its_contacts_is_no_news(flow: Flow, alic
     assert flow.notices == ["address: announcing 203.0.113.1, was None"]
 
 
+def test_once_expired_a_phone_is_one_that_only_talks(flow: Flow, alice: Party, provider: Party) -> None:
+    register(alice, provider, 600)
+    flow.wait(601)
+    alice.asks("OPTIONS")
+    flow.wait(3500)
+    assert flow.sip_ports == {"10.0.0.11:5060": 5060}
+
+
 def test_a_phone_that_only_talks_keeps_its_port_for_an_hour(flow: Flow, alice: Party) -> None:
     alice.asks("OPTIONS")
     flow.wait(3599)

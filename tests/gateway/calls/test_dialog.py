@@ -30,7 +30,7 @@ def invite(state: InviteState = InviteState.TRYING) -> Invite:
     return made
 
 
-@pytest.mark.parametrize(("state", "event"), product(InviteState, Event))
+@pytest.mark.parametrize(("state", "event"), list(product(InviteState, Event)))
 def test_an_invite_follows_its_table_and_nothing_else(state: InviteState, event: Event) -> None:
     transaction = invite(state)
     before = transaction.deadline
@@ -40,7 +40,7 @@ def test_an_invite_follows_its_table_and_nothing_else(state: InviteState, event:
     assert transaction.deadline == (before if to is None else 100.0 + INVITE_PATIENCE[to])
 
 
-@pytest.mark.parametrize(("state", "event"), product(DialogState, Event))
+@pytest.mark.parametrize(("state", "event"), list(product(DialogState, Event)))
 def test_a_dialog_follows_its_table_and_nothing_else(state: DialogState, event: Event) -> None:
     dialog = Dialog.of(NAME, invite())
     dialog.state = state

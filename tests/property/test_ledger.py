@@ -1,0 +1,109 @@
+"""The table stays a bijection, whatever is held and released in whatever order, and every port comes home."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from gateway.calls.bindings import Holder, HolderKind, MediaAddress
+from gateway.calls.ledger import Ledger
+from gateway.errors import ForeignAddressError, NoPortLeftError
+from rules.model import Endpoint, Forward, Purpose
+
+HOLDERS = st.sampled_from([Holder.of(kind, name) for kind in HolderKind for name in ("one", "two")])
+ENDPOINTS = st.builds(Endpoint, st.sampled_from(["10.0.0.11", "10.0.0.12"]), st.integers(5059, 5064))
+STREAMS = st.builds(
+    MediaAddress, ENDPOINTS, st.none() | ENDPOINTS, st.sampled_from([Purpose.RTP, Purpose.UDPTL])
+).filter(lambda stream: stream.rtp != stream.rtcp)
+SOURCES = st.none() | st.frozensets(st.sampled_from(["198.51.100.20", "198.51.100.30"]))
+RANGES = st.sampled_from([(20000, 20005), (20000, 20011), (20004, 20009), (5060, 5063)])
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Holds, releases, waits and moves ranges at random."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger((20000, 20005), (5062, 5064), frozenset())
+        self.kernel: dict[Endpoint, Forward] = {}
+        self.now = 0.0
+        self.range = (20000, 20005)
+
+    @rule(holder=HOLDERS, inside=ENDPOINTS, seconds=st.sampled_from([1.0, 5.0, float("inf")]))
+    def hold_signalling(self, holder: Holder, inside: Endpoint, seconds: float) -> None:
+        try:
+            self.ledger.hold_signalling(inside, holder, self.now + seconds, self.now)
+        except (NoPortLeftError, ForeignAddressError):
+            return
+        assert inside in self.ledger.of_holder(holder)
+
+    @rule(holder=HOLDERS, streams=st.frozensets(STREAMS, max_size=3), sources=SOURCES)
+    def hold_media(self, holder: Holder, streams: frozenset[MediaAddress], sources: frozenset[str] | None) -> None:
+        before = {row.inside: row.port for row in self.ledger}
+        try:
+            self.ledger.hold_media(streams, sources, holder, self.now)
+        except (NoPortLeftError, ForeignAddressError):
+            assert {row.inside: row.port for row in self.ledger} == before
+            return
+        held = self.ledger.of_holder(holder)
+        assert {stream.rtp for stream in streams} <= held
+        for stream in streams:
+            row = self.ledger.of_inside(stream.rtp)
+            assert row is not None
+            assert row.holds[holder].sources == sources
+
+    @rule(holder=HOLDERS, inside=st.none() | st.frozensets(ENDPOINTS))
+    def release(self, holder: Holder, inside: frozenset[Endpoint] | None) -> None:
+        self.ledger.release(holder, inside)
+        assert not self.ledger.of_holder(holder) & (inside or frozenset())
+        assert inside is not None or not self.ledger.of_holder(holder)
+
+    @rule(seconds=st.sampled_from([0.5, 3.0, 10.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.ledger.expire(self.now)
+        deadline = self.ledger.next_deadline()
+        assert deadline is None or deadline > self.now
+
+    @rule(media=RANGES)
+    def move(self, media: tuple[int, int]) -> None:
+        self.range = media
+        self.ledger.use_ports(media, (5062, 5064), frozenset({5061}))
+
+    @invariant()
+    def it_is_a_bijection(self) -> None:
+        rows = list(self.ledger)
+        assert len({row.port for row in rows}) == len({row.inside for row in rows}) == len(rows)
+        for row in rows:
+            assert self.ledger.of_port(row.port) is row
+            assert self.ledger.of_inside(row.inside) is row
+
+    @invariant()
+    def holders_and_rows_agree(self) -> None:
+        for row in self.ledger:
+            assert row.holds
+            for holder in row.holds:
+                assert row.inside in self.ledger.of_holder(holder)
+
+    @invariant()
+    def the_journal_is_enough(self) -> None:
+        for inside, forward in self.ledger.take_changes().items():
+            if forward is None:
+                self.kernel.pop(inside, None)
+            else:
+                self.kernel[inside] = forward
+        rows = {
+            row.inside: (row.port, row.purpose, row.sources if row.purpose.is_media else None) for row in self.ledger
+        }
+        assert {inside: (row.port, row.purpose, row.sources) for inside, row in self.kernel.items()} == rows
+
+    def teardown(self) -> None:
+        for kind in HolderKind:
+            for name in ("one", "two"):
+                self.ledger.release(Holder.of(kind, name))
+        assert list(self.ledger) == []
+        pairs = range(self.range[0], self.range[1], 2)
+        assert self.ledger.media_pairs_left == len(pairs)
+
+
+LedgerMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30)
+TestLedger = LedgerMachine.TestCase
