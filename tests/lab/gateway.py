@@ -47,6 +47,7 @@ class Gateway:
         directory: Path,
         settings: Mapping[str, object] | None = None,
         name: str = "gateway",
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self._router = router
         self._config = directory / f"{name}.toml"
@@ -59,7 +60,7 @@ class Gateway:
             self.process = Process(
                 router, name,
                 *_COMMAND, "run", "--inside", "lan0", "--outside", "wan0", "--config", str(self._config),
-                directory=directory, env={"NOTIFY_SOCKET": str(notify)},
+                directory=directory, env={"NOTIFY_SOCKET": str(notify), **(env or {})},
             )  # fmt: skip
             try:
                 self._wait_ready(ready)

@@ -42,8 +42,8 @@ class Lab:
         index, self._outside = self._outside, self._outside + 1
         return self._phone(self.net.far[index], self.net.far_address(index), user, options)
 
-    def gateway(self, settings: Mapping[str, object] | None = None, name: str = "gateway") -> Gateway:
-        made = Gateway(self.net.router, self.directory, settings, name)
+    def gateway(self, settings: Mapping[str, object] | None = None, **options: Any) -> Gateway:
+        made = Gateway(self.net.router, self.directory, settings, **options)
         return self._keep(made, made.kill)
 
     def sipp(self, host: Namespace, address: str, scenario: str, **options: Any) -> Sipp:

@@ -95,11 +95,10 @@ def test_clean_says_what_it_took_away_and_that_it_comes_again(lab: Lab) -> None:
     assert "there was nothing of sipmasq's to remove" in gateway.cli("clean")
 
 
-@pytest.mark.parametrize("command", ["status", "calls", "bindings", "rules"])
-def test_a_gateway_that_is_not_running_is_said_so(lab: Lab, command: str) -> None:
+def test_a_gateway_that_is_not_running_is_said_so(lab: Lab) -> None:
     gateway = lab.gateway()
     gateway.stop()
-    for arguments in ((command,), (command, "--json")):
+    for arguments in (("status",), ("calls", "--json"), ("bindings",), ("rules", "--json")):
         said = gateway.run(*arguments)
         assert said.code == NOT_RUNNING
         assert said.stderr.startswith("sipmasq: the gateway is not running: nobody answers at ")

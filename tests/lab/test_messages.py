@@ -51,9 +51,9 @@ def assert_identical_both_ways(ends: tuple[Agent, Agent], payload: bytes) -> Non
     assert home.receive() == (payload, far.address)
 
 
-@pytest.mark.parametrize("what", KEEP_ALIVES)
-def test_keep_alives_pass(ends: tuple[Agent, Agent], what: str) -> None:
-    assert_identical_both_ways(ends, KEEP_ALIVES[what])
+def test_keep_alives_pass(ends: tuple[Agent, Agent]) -> None:
+    for payload in KEEP_ALIVES.values():
+        assert_identical_both_ways(ends, payload)
 
 
 def test_what_is_no_sip_passes_as_it_came(ends: tuple[Agent, Agent]) -> None:
