@@ -55,6 +55,13 @@ def test_a_sum_of_zero_is_sent_as_its_other_spelling() -> None:
     assert is_sound(packet)
 
 
+def test_an_ip_header_that_sums_up_to_nothing_says_zero() -> None:
+    sources = (Endpoint(f"10.0.{number >> 8}.{number & 255}", 5060) for number in range(0x10000))
+    checksums = {build(source, PROVIDER, b"")[10:12] for source in sources}
+    assert b"\0\0" in checksums
+    assert b"\xff\xff" not in checksums
+
+
 @pytest.mark.parametrize("payload", [b"", b"even", b"odd", b"longer than it was"])
 @pytest.mark.parametrize("options", [b"", b"\x94\x04\0\0"], ids=["plain", "router alert"])
 def test_another_payload_keeps_all_but_lengths_and_checksums(payload: bytes, options: bytes) -> None:

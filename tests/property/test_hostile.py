@@ -31,7 +31,7 @@ def header(name: str, start: str, unit: str, end: str = "") -> bytes:
 
 SDP_HEAD = f"{HEAD}{NEEDED}Content-Type: application/sdp\r\n\r\nv=0\r\nc=IN IP4 10.0.0.11\r\n"
 SHAPES = {
-    "escaped quotes before a folded line": header("From", '"', '\\"', '\\\r\n x" <sip:a@b>;tag=1'),
+    "escaped quotes before a folded line": header("From", '"', '\\"', '\\\n x" <sip:a@10.0.0.11>;tag=1'),
     "unclosed quotes": header("Contact", "", '"<'),
     "uri in uri": header("Contact", "<", "sip:10.0.0.11@"),
     "opening brackets": header("Contact", "", "<sip:10.0.0.11"),

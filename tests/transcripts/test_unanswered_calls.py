@@ -96,6 +96,14 @@ def test_nobody_answers_at_all(flow: Flow, alice: Party) -> None:
     assert flow.notices[-1].endswith("ended after 32.0 s: no answer")
 
 
+def test_a_repeated_invite_does_not_shorten_the_ringing(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    provider.answers("180 Ringing", tag="bob")
+    alice.again()
+    flow.wait(200)
+    assert flow.rtp == OPEN
+
+
 def test_ringing_is_waited_for_four_minutes_from_its_last_sign(flow: Flow, alice: Party, provider: Party) -> None:
     alice.asks("INVITE", sdp=OFFER)
     provider.answers("180 Ringing", tag="bob")

@@ -128,6 +128,14 @@ def test_unregistering(registrar: Registrar, end: tuple[str, ...]) -> None:
     assert list(registrar.registrations) == []
 
 
+def test_what_was_to_end_ends_whatever_the_answer_says(registrar: Registrar) -> None:
+    registrar.asked(CONTACT)
+    registrar.answered("Expires: 600")
+    registrar.asked(CONTACT + ";expires=0")
+    registrar.answered("Expires: 600")
+    assert registrar.until(ALICE) is None
+
+
 def test_one_of_two_contacts_goes(registrar: Registrar) -> None:
     registrar.asked("m:<sip:alice@10.0.0.11:5060>,<sip:alice@10.0.0.11:5080>")
     registrar.answered("Expires: 600")
