@@ -11,6 +11,14 @@ from tests.support.capture import Datagram
 
 _INSIDE = ipaddress.ip_network("10.0.0.0/8")
 _HEADER = re.compile(r"^(Call-ID|i|CSeq)[ \t]*:[ \t]*(.*?)[ \t]*\r$", re.MULTILINE | re.IGNORECASE)
+_WORD = re.compile(r"[0-9.]+|[^0-9.]+")
+
+
+class Part(NamedTuple):
+    """A piece of a line, before and after; the same where the gateway left it alone."""
+
+    before: str
+    after: str
 
 
 class Pair(NamedTuple):
@@ -24,16 +32,17 @@ class Pair(NamedTuple):
     def start(self) -> str:
         return self.before.text.partition("\r\n")[0]
 
+    @property
+    def seconds(self) -> float:
+        """How long it was in the router."""
+        return self.after.time - self.before.time
+
     def changes(self) -> Iterator[tuple[str, str]]:
-        """The lines that differ: `("-", old)` and `("+", new)`, in the message's order."""
+        """The lines that differ, `(old, new)` in the message's order; one side is empty where lines came or went."""
         old, new = self.before.text.split("\r\n"), self.after.text.split("\r\n")
-        matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-        for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
-            if kind != "equal":
-                for line in old[old_from:old_to]:
-                    yield "-", line
-                for line in new[new_from:new_to]:
-                    yield "+", line
+        for before, after in _differences(old, new):
+            for index in range(max(len(before), len(after))):
+                yield before[index] if index < len(before) else "", after[index] if index < len(after) else ""
 
 
 def pairs(inside: Sequence[Datagram], outside: Sequence[Datagram]) -> list[Pair]:
@@ -49,6 +58,21 @@ def pairs(inside: Sequence[Datagram], outside: Sequence[Datagram]) -> list[Pair]
             outward = ipaddress.ip_address(datagram.source.ip) in _INSIDE
             found.append(Pair(outward, datagram, other) if outward else Pair(outward, other, datagram))
     return found
+
+
+def parts(old: str, new: str) -> list[Part]:
+    """A changed line cut where it changed; numbers and addresses are never cut."""
+    before, after = _WORD.findall(old), _WORD.findall(new)
+    return [Part("".join(one), "".join(other)) for one, other in _differences(before, after, everything=True)]
+
+
+def _differences(
+    old: Sequence[str], new: Sequence[str], *, everything: bool = False
+) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    for kind, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        if everything or kind != "equal":
+            yield old[old_from:old_to], new[new_from:new_to]
 
 
 def _key(datagram: Datagram) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import select
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,14 @@ _ETH_P_ALL = 3
 _ETH_P_IP = 0x0800
 _LINKTYPE_RAW = 101
 _SO_RCVBUFFORCE = 33
+_SO_TIMESTAMPNS = 35
+_STAMP = struct.Struct("qq")
 _SIP_START = re.compile(rb"(?:SIP/2\.0 \d{3}|[A-Z]+ [a-z]+:\S+ SIP/2\.0\r\n)")
 
 
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """One UDP datagram, put together again if it was fragmented."""
+    """One UDP datagram, put together again if it was fragmented; `time` is when the interface had all of it."""
 
     time: float
     source: Endpoint
@@ -63,6 +64,7 @@ class Capture:
         self._pieces: dict[bytes, dict[int, tuple[bool, bytes]]] = {}
         self._socket = host.open_socket(socket.AF_PACKET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 16 << 20)
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self._socket.bind((interface, _ETH_P_ALL))
         self._lock = threading.Lock()
         self._wake = os.eventfd(0)
@@ -136,11 +138,14 @@ class Capture:
     def _drain(self) -> None:
         with self._lock, contextlib.suppress(OSError):  # nothing more to read, or closed
             while True:
-                packet, (_, protocol, *_) = self._socket.recvfrom(65535, socket.MSG_DONTWAIT)
+                packet, [(_, _, stamp)], _, (_, protocol, *_) = self._socket.recvmsg(
+                    65535, socket.CMSG_SPACE(_STAMP.size), socket.MSG_DONTWAIT
+                )
                 if protocol == _ETH_P_IP:
-                    now = time.time()
-                    self._packets.append((now, packet))
-                    self._take(now, packet)
+                    seconds, nanoseconds = _STAMP.unpack(stamp)
+                    when = seconds + nanoseconds / 1e9
+                    self._packets.append((when, packet))
+                    self._take(when, packet)
 
     def _take(self, now: float, packet: bytes) -> None:
         header = (packet[0] & 15) * 4
