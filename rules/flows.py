@@ -28,11 +28,13 @@ class Search:
     """What to look for: flows begun by these inside addresses, or to these public ones.
 
     `thorough` asks for those that lead to the inside addresses as well, and those that were given a public one.
+    `urgent` says that a packet which waits for the rules may ride on one of them.
     """
 
     insides: set[Endpoint] = field(default_factory=set)
     publics: set[Endpoint] = field(default_factory=set)
     thorough: bool = False
+    urgent: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.insides or self.publics)
@@ -56,12 +58,12 @@ class Search:
             if not new.purpose.is_media:
                 # a media port is refused until it is forwarded, so only signalling can have flows already
                 self._publish(after)
-                self.thorough = True
+                self.thorough = self.urgent = True
         elif before != after:
             self.insides.add(new.inside)
             self._publish(before)
             self._publish(after)
-            self.thorough = True
+            self.thorough = self.urgent = True
         elif new.sources is not None and (old.sources is None or old.sources - new.sources):
             self._publish(after)
 

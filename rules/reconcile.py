@@ -7,8 +7,9 @@ Why it is so
   reached and those wanted gives the delta at once, and nothing is read back.
 - After an error nobody knows how far the kernel got. Then the knowledge is dropped and the long road taken, at
   once and by each apply until it succeeds: read everything of ours, compare, commit the difference.
-- Flows are looked at after the rules are in, so whatever starts in between starts right. A look that failed
-  is owed, and made up for by the next apply.
+- Flows are looked at after the rules are in, so whatever starts in between starts right. Each look walks the
+  kernel's whole table of them, so only what a waiting packet may ride on is looked at before apply returns; for
+  the rest, and for a look that failed, `cut_stale` makes up when it suits.
 """
 
 import asyncio
@@ -97,6 +98,11 @@ class Reconciler:
             unreported, self._unreported = self._unreported, frozenset()
             return Applied(applied.cut | unreported)
 
+    async def cut_stale(self) -> None:
+        """Delete the flows that earlier changes made wrong and apply left. What it cuts, the next apply reports."""
+        async with self._busy:
+            self._unreported |= (await self._cut()).cut
+
     async def verify(self) -> Drift:
         """How the kernel differs from what was last applied; changes nothing."""
         async with self._busy:
@@ -163,7 +169,7 @@ class Reconciler:
             # most likely somebody reloaded a firewall and flushed our chains; no call shall fail for that
             return await self._resync()
         self._reached.update(changes)
-        return await self._cut()
+        return await self._cut() if self._owed.urgent else Applied(frozenset())
 
     async def _resync(self) -> Applied:
         """The long road: from what the kernel really holds."""

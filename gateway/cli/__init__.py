@@ -162,21 +162,7 @@ def clean(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """
     from gateway.cli import machine  # noqa: PLC0415  # see above
 
-    cleaned = machine.clean()
-    _print({**cleaned, "running": _is_running(config)}, views.cleaned, as_json=as_json)
-
-
-def _is_running(config: Path | None) -> bool | None:
-    """Whether a gateway answers; None when that cannot be told, for a clean-up must not need a configuration."""
-    try:
-        ask(configuration.load(config, need_interfaces=False).control.socket, "status")
-    except NotRunningError:
-        return False
-    except ConfigError:
-        return None
-    except SipmasqError:
-        return True
-    return True
+    _print(machine.clean(), views.cleaned, as_json=as_json)
 
 
 def _ask_and_print(command: str, view: Callable[[Any], Page], config: Path | None, *, as_json: bool) -> None:

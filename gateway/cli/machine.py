@@ -7,6 +7,7 @@ from typing import TypedDict
 from gateway.config import Config
 from gateway.daemon.resolver import resolve
 from gateway.errors import ResolveError
+from rules.kernel.claim import is_claimed
 from rules.kernel.forwarding import set_forwarding
 from rules.kernel.links import LinkWatch
 from rules.kernel.netfilter import Netfilter
@@ -15,10 +16,11 @@ from rules.reconcile import Cleaned, Reconciler
 
 
 class Clean(TypedDict):
-    """What a clean-up did."""
+    """What a clean-up did, and whether a gateway runs that will make its rules again."""
 
     removed: list[str]
     forwarding_turned_off: bool
+    running: bool
 
 
 def look(config: Config) -> list[dict[str, str]]:
@@ -33,7 +35,9 @@ def look(config: Config) -> list[dict[str, str]]:
 def clean() -> Clean:
     """Take away everything of ours in this network namespace; forwarding goes off if it was we who turned it on."""
     cleaned = asyncio.run(_clean())
-    return Clean(removed=list(cleaned.removed), forwarding_turned_off=cleaned.forwarding_was_off)
+    return Clean(
+        removed=list(cleaned.removed), forwarding_turned_off=cleaned.forwarding_was_off, running=is_claimed()
+    )
 
 
 async def _clean() -> Cleaned:

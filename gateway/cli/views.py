@@ -86,8 +86,6 @@ def cleaned(answer: Answer) -> Page:
         page.append("turned IPv4 forwarding off, as it was before")
     if answer["running"]:
         page.append("a gateway is running and will make its rules again: end it first to be rid of them")
-    elif answer["running"] is None:
-        page.append("whether a gateway is running cannot be told; one that is will make its rules again")
     return page
 
 

@@ -11,7 +11,7 @@ log = logging.getLogger("sipmasq")
 _LEVELS = {
     Subject.CALL: logging.INFO,
     Subject.REGISTRATION: logging.INFO,
-    Subject.ADDRESS: logging.WARNING,
+    Subject.ADDRESS: logging.INFO,
     Subject.PASSED: logging.WARNING,
     Subject.REFUSED: logging.WARNING,
 }

@@ -16,7 +16,7 @@ from gateway import wire
 from gateway.calls.dialog import Side
 from gateway.daemon.journal import Journal
 from gateway.engine import Drop, Engine, Outcome, Refuse, Release
-from gateway.errors import MalformedError, PeerError
+from gateway.errors import MalformedError
 from rules.errors import KernelError, SipmasqError
 from rules.kernel.inject import Injector
 from rules.kernel.queue import QueuedPacket
@@ -26,6 +26,7 @@ from rules.reconcile import Reconciler
 log = logging.getLogger("sipmasq")
 
 _RETRY_SECONDS = 1.0
+_GATHER_SECONDS = 0.1  # a look at the kernel's flows costs the same for one call as for a hundred
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ class Pipeline:
         self._loop = asyncio.get_running_loop()
         self._journal = Journal()
         self._dirty = asyncio.Event()
+        self._stale = asyncio.Event()
         self._adding = False
+        self._changed = False
         self._committing = False
         self._batch: list[_Waiting] = []
         self._waiting: list[_Waiting] = []
@@ -95,6 +98,7 @@ class Pipeline:
             self._reconciler.want(changes)
             # what only goes away keeps nobody waiting
             self._adding |= any(forward is not None for forward in changes.values())
+            self._changed = True
             self._dirty.set()
         now = self._loop.time()
         self._journal.write(self._engine.take_notices(), now)
@@ -104,7 +108,7 @@ class Pipeline:
         """Have the kernel follow this setup; returns when it does. KernelError when it does not."""
         done = self._loop.create_future()
         self._setups.append((setup, done))
-        self._adding = True
+        self._adding = self._changed = True
         self._dirty.set()
         await done
 
@@ -114,7 +118,9 @@ class Pipeline:
             await self._dirty.wait()
             self._dirty.clear()
             self._batch, self._waiting = self._waiting, []
-            self._adding, self._committing = False, self._adding
+            # messages that wait for nothing new keep those behind them waiting, too: none overtakes another
+            self._adding, self._committing = False, self._adding or bool(self._batch)
+            changes, self._changed = self._changed, False
             started = self._loop.time()
             try:
                 cut = await self._commit()
@@ -122,18 +128,33 @@ class Pipeline:
                 expected = isinstance(error, KernelError)
                 log.exception("the rules could not be set: %s", error, exc_info=not expected)  # noqa: TRY401  # not always
                 self._adding |= self._committing
+                self._changed |= changes
                 self._batch += self._waiting
                 self._waiting = []
                 self._finish(partial(self._taken_back, why=str(error)))
                 self._try_again()
             else:
-                self.commits += 1
-                self.commit_seconds = self._loop.time() - started
+                self._stale.set()
+                if changes:
+                    self.commits += 1
+                    self.commit_seconds = self._loop.time() - started
                 # what came meanwhile may have come before the cut
                 self._batch += [waiting for waiting in self._waiting if waiting.is_on(cut)]
                 self._waiting = [waiting for waiting in self._waiting if not waiting.is_on(cut)]
                 self._finish(partial(self._unless_stale, cut=cut))
             self._committing = False
+
+    async def cut_forever(self) -> None:
+        """End the flows that committed changes made wrong, where no packet had to wait for that."""
+        while True:
+            await self._stale.wait()
+            await asyncio.sleep(_GATHER_SECONDS)
+            self._stale.clear()
+            try:
+                await self._reconciler.cut_stale()
+            except KernelError as error:
+                log.error("flows that are over could not be ended: %s", error)  # noqa: TRY400  # the message says it all
+                self._loop.call_later(_RETRY_SECONDS, self._stale.set)
 
     def close(self) -> None:
         """Give up on what still waits."""
@@ -186,10 +207,9 @@ class Pipeline:
         return Drop() if renamed or waiting.is_on(cut) else waiting.outcome
 
     def _taken_back(self, waiting: _Waiting, why: str) -> Outcome:
-        try:
-            return self._engine.refuse(waiting.datagram, waiting.sender, why, self._loop.time())
-        except PeerError:  # no message at all, and so nothing that was promised
+        if waiting.outcome.payload is None:  # what goes on as it came promises nothing of ours
             return waiting.outcome
+        return self._engine.refuse(waiting.datagram, waiting.sender, why, self._loop.time())
 
     def _try_again(self) -> None:
         if self._retry is not None:

@@ -22,6 +22,7 @@ from gateway.engine import Engine, Settings
 from gateway.errors import ControlError, ResolveError
 from gateway.networks import Networks
 from rules.errors import KernelError, SipmasqError
+from rules.kernel.claim import Claim
 from rules.kernel.forwarding import forwarding_is_on, set_forwarding
 from rules.kernel.inject import Injector
 from rules.kernel.links import LinkWatch
@@ -49,6 +50,7 @@ class Service:
         self._config = config = load()
         self._loop = asyncio.get_running_loop()
         self._notifier = Notifier()
+        self._claim = Claim()
         self._netfilter = Netfilter()
         self._reconciler = Reconciler(self._netfilter)
         self._injector = Injector()
@@ -70,7 +72,8 @@ class Service:
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._pipeline.commit_forever()), group.create_task(self._serve())]
+                works = (self._pipeline.commit_forever(), self._pipeline.cut_forever(), self._serve())
+                tasks = [group.create_task(work) for work in works]
                 await self._stop.wait()
                 self._notifier.stopping()
                 for task in tasks:
@@ -220,9 +223,9 @@ class Service:
                 verified, since = seen, 0.0
                 with _logged("the rules could not be read back"):
                     drift = await self._reconciler.verify()
-                    if drift:
+                    if drift and self._topology is not None:
                         log.warning("the rules were not as they should be, mending them: %s", drift)
-                        await self._reconciler.repair()
+                        await self._replace(self._topology)
 
     async def _count_traffic(self) -> None:
         while True:
@@ -257,6 +260,7 @@ class Service:
                 self._queue.close()
             await self._reconciler.close()
             self._injector.close()
+            self._claim.close()
             log.info("stopped")
 
     async def _answer(self, command: str) -> object:

@@ -87,11 +87,16 @@ class Scene:
 
     async def put(self, *forwards: Forward) -> Applied:
         self.rules.want({forward.inside: forward for forward in forwards})
-        return await self.rules.apply()
+        return await self._applied()
+
+    async def _applied(self) -> Applied:
+        at_once = await self.rules.apply()
+        await self.rules.cut_stale()
+        return Applied(at_once.cut | (await self.rules.apply()).cut)
 
     async def end(self, *forwards: Forward) -> Applied:
         self.rules.want(dict.fromkeys(forward.inside for forward in forwards))
-        return await self.rules.apply()
+        return await self._applied()
 
 
 @dataclass(frozen=True)

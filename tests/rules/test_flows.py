@@ -89,7 +89,7 @@ def test_new_media_is_searched_by_its_inside_alone() -> None:
 def test_a_new_phone_is_searched_for_in_everything() -> None:
     search = Search()
     search.changed(None, None, PHONE, public(ADDRESS, PHONE))
-    assert search == Search({PHONE.inside}, {Endpoint(ADDRESS, 5060)}, thorough=True)
+    assert search == Search({PHONE.inside}, {Endpoint(ADDRESS, 5060)}, thorough=True, urgent=True)
 
 
 def test_more_sources_are_nothing_to_search_and_fewer_are() -> None:

@@ -30,7 +30,7 @@ def test_a_notice_is_one_line_of_its_subjects_level(log: pytest.LogCaptureFixtur
     assert [(record.levelname, record.message) for record in log.records] == [
         ("INFO", "call: 3f2a9c01 ended"),
         ("INFO", "registration: sip:me@here at 10.0.0.5:5060 for 600 s"),
-        ("WARNING", "address: announcing 203.0.113.1, was None"),
+        ("INFO", "address: announcing 203.0.113.1, was None"),
         ("WARNING", "passed unchanged: a to b: no start line"),
         ("WARNING", "refused: INVITE of a: no port left"),
     ]

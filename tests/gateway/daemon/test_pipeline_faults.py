@@ -106,7 +106,7 @@ def test_responses_and_acks_are_dropped_when_their_commit_fails() -> None:
             rung = router.inward(ring())
             nat_fails(router.kernel)
             answered = router.outward(answer(rung.message, "200 OK", sdp(PHONE, 16384)))
-            ack = router.inward(within("ACK", answered.message, call="in", cseq=1))
+            ack = router.outward(within("ACK", answered.message, call="in", cseq=1))
             await asyncio.sleep(0.5)
             assert (answered.verdict, ack.verdict) == ("dropped", "dropped")
             assert router.wire.sent == []

@@ -1,8 +1,10 @@
 """The daemon in a real kernel: how it starts, goes over to another configuration, keeps its rules, and leaves."""
 
+import contextlib
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +64,19 @@ def sip_gets_through(scene: Stage) -> bool:
     return received is not None and f"Contact: <sip:me@{ROUTER}:5060>".encode() in received[0]
 
 
+@contextlib.contextmanager
+def queue_held(router: Namespace, number: int) -> Iterator[None]:
+    """Another program that takes packets from a queue."""
+    program = f"import netfilterqueue as n, time; q = n.NetfilterQueue(); q.bind({number}, print); time.sleep(60)"
+    other = router.start(sys.executable, "-c", program)
+    try:
+        until("the queue is held", lambda: queues(router) == [number])
+        yield
+    finally:
+        other.kill()
+        other.wait()
+
+
 def test_it_leaves_the_router_as_found(router: Namespace, tmp_path: Path) -> None:
     router.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
     router.run("iptables-legacy", "-t", "nat", "-A", "POSTROUTING", "-o", "other", "-j", "ACCEPT")
@@ -102,30 +117,36 @@ def test_a_vanished_interface_is_no_end(scene: Stage, tmp_path: Path) -> None:
         assert daemon.process.stop() == 0
 
 
-def test_a_second_gateway_with_the_same_queue_gives_up_and_harms_nothing(router: Namespace, tmp_path: Path) -> None:
+def test_a_second_gateway_in_the_same_namespace_gives_up_and_harms_nothing(router: Namespace, tmp_path: Path) -> None:
     with Daemon(router, tmp_path) as first:
         first.ready()
         before = listing(router)
-        with Daemon(router, tmp_path, name="second") as second:
-            second.wait_log("packet queue 5060 is taken by process .*: end it, or choose another queue number")
+        with Daemon(router, tmp_path, {"sip.queue": 7}, name="second") as second:
+            second.wait_log("another sipmasq runs in this network namespace: end it first")
             assert second.process.wait() == 1
         assert listing(router) == before
         assert first.ask("status")
         assert not (tmp_path / "second.sock").exists()
 
 
-def test_a_second_gateway_with_the_same_control_socket_gives_up_and_harms_nothing(
+def test_a_queue_that_another_program_holds_is_said_and_nothing_left(router: Namespace, tmp_path: Path) -> None:
+    with queue_held(router, 5060), Daemon(router, tmp_path) as daemon:
+        daemon.wait_log("packet queue 5060 is taken by process .*: end it, or choose another queue number")
+        assert daemon.process.wait() == 1
+        assert listing(router) == ""
+
+
+def test_a_control_socket_that_another_gateway_answers_is_said_and_nothing_left(
     router: Namespace, tmp_path: Path
 ) -> None:
-    with Daemon(router, tmp_path) as first:
+    with hosts("other") as (other,), Daemon(other, tmp_path) as first:
         first.ready()
-        before = listing(router)
         socket = first.settings["control.socket"]
-        with Daemon(router, tmp_path, {"control.socket": socket, "sip.queue": 7}, name="second") as second:
+        with Daemon(router, tmp_path, {"control.socket": socket}, name="second") as second:
             second.wait_log("another gateway runs with control.socket")
             assert second.process.wait() == 1
-        assert listing(router) == before
-        assert queues(router) == [5060]
+        assert listing(router) == ""
+        assert queues(router) == []
         assert first.ask("status")
 
 
