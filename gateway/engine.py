@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from gateway.calls.bindings import Holder, HolderKind
+from gateway.calls.bindings import Holder, HolderKind, MediaAddress
 from gateway.calls.call import CallId
 from gateway.calls.calls import Calls
 from gateway.calls.dialog import Side
 from gateway.calls.ledger import Ledger
-from gateway.calls.media import of_far_side, of_phone
+from gateway.calls.media import Described, of_far_side, of_phone
 from gateway.calls.registrations import Registration, Registrations
-from gateway.errors import ForeignAddressError, LimitError, NoPortLeftError, PeerError
+from gateway.errors import ForeignAddressError, LimitError, NoPortLeftError, NotUnderstoodError, PeerError
 from gateway.masquerade.inward import Inward
 from gateway.masquerade.outward import Outward
 from gateway.masquerade.rewrite import rewrite
@@ -133,7 +133,7 @@ class Engine:
             return self._pass(datagram, error)
         except LimitError as error:
             return self._refuse(message, datagram, sender, str(error), now)
-        self._note_ended_calls(now)
+        self._note_calls()
         if payload is None:
             return Drop()
         return Release(None if payload is message.data else payload)
@@ -151,7 +151,7 @@ class Engine:
         phone = datagram.source if sender is Side.INSIDE else datagram.destination
         if message.is_request:
             self.calls.withdraw(message, sender, phone, now)
-        self._note_ended_calls(now)
+        self._note_calls()
         return self._refuse(message, datagram, sender, why, now)
 
     def next_timer(self) -> float | None:
@@ -166,12 +166,12 @@ class Engine:
             ended = self.registrations.expired(holder, inside)
             if ended is not None:
                 self._notice(Subject.REGISTRATION, ended.aor, f"{ended.aor} at {ended.phone} expired")
-        self._note_ended_calls(now)
+        self._note_calls()
 
     def observe(self, traffic: Mapping[Endpoint, Traffic], now: float) -> None:
         """Take note of the kernel's packet counts, by inside media address."""
         self.calls.observe(traffic, now)
-        self._note_ended_calls(now)
+        self._note_calls()
 
     def take_changes(self) -> dict[Endpoint, Forward | None]:
         """What the kernel should have now, by inside address, as far as it changed; None: nothing."""
@@ -195,6 +195,7 @@ class Engine:
         self._hold_phone(message, phone, now)
         if message.method in _DIALOG_METHODS:
             self.calls.take(message, Side.INSIDE, phone, described, now)
+            self._make_sure_of_leases(described)
         elif message.method == b"REGISTER" and message.is_request:
             self.registrations.requested(message, phone, datagram.destination, now)
         return rewrite(message, session, Outward(self.ledger, self.ledger.public, phone, self._networks.hint))
@@ -248,6 +249,12 @@ class Engine:
         if needed > self.ledger.media_pairs_left:
             raise NoPortLeftError("no media ports left for the answer: widen media.ports")
 
+    def _make_sure_of_leases(self, described: Described | None) -> None:
+        """A description of media that no known call has would leave half rewritten."""
+        for media in () if described is None else described.media:
+            if isinstance(media, MediaAddress) and self.ledger.of_inside(media.rtp) is None:
+                raise NotUnderstoodError(f"media at {media.rtp} in a call that began before this gateway")
+
     def _registered(self, message: Message, phone: Endpoint, now: float) -> None:
         registration = self.registrations.answered(message, now)
         if registration is None:
@@ -286,11 +293,9 @@ class Engine:
             return None
         return Endpoint(self._own_address, binding.port)
 
-    def _note_ended_calls(self, now: float) -> None:
-        for call, why in self.calls.take_ended():
-            seconds = now - call.since
-            text = f"{call.label} {call.phone.ip} with {call.peer} ended after {seconds:.1f} s: {why}"
-            self._notice(Subject.CALL, call.label, text)
+    def _note_calls(self) -> None:
+        for call, what in self.calls.take_news():
+            self._notice(Subject.CALL, call.label, f"{call.label} {call.phone.ip} with {call.peer} {what}")
 
     def _notice(self, subject: Subject, key: str, text: str) -> None:
         self._notices.append(Notice(subject, key, text))

@@ -1,6 +1,7 @@
 """All calls: which message belongs to which, and what the ledger holds for each."""
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Literal
 
 from gateway.calls.bindings import MediaAddress
@@ -12,6 +13,8 @@ from gateway.calls.media import Described, FarHost
 from gateway.sip.message import Message
 from gateway.sip.uri import address_of_record
 from rules.model import Endpoint, Traffic
+
+_STRAGGLER_SECONDS = 32.0  # 64*T1: for so long a 2xx without its ACK is repeated (RFC 3261 section 13.3.1.4)
 
 
 class Calls:
@@ -27,7 +30,8 @@ class Calls:
         self._silence = silence
         self._calls: dict[CallId, Call] = {}
         self._deadlines = Deadlines[CallId]()
-        self._ended: list[tuple[Call, str]] = []
+        self._news: list[tuple[Call, str]] = []
+        self._over: dict[CallId, float] = {}
 
     def configure(self, source: Literal["signalled", "any"], silence: float) -> None:
         """Follow the operator's changed mind; calls that are up take it over with their next message."""
@@ -52,7 +56,7 @@ class Calls:
         name = CallId(message.call_id, phone.ip)
         call = self._calls.get(name)
         if call is None:
-            if not _begins_call(message, sender, described):
+            if not self._begins_call(name, message, sender, described, now):
                 return
             call = _call_of(name, message, sender, phone, now)
         if described is not None:
@@ -60,7 +64,11 @@ class Calls:
         if call.met is None:
             self._ledger.hold_signalling(phone, call.holder, float("inf"), now)
             self._calls[name] = call
+            self._news.append((call, "begins, outgoing" if call.caller is Side.INSIDE else "begins, incoming"))
+        was_up = call.is_up
         call.take(message, sender, described, now)
+        if call.is_up and not was_up:
+            self._news.append((call, f"answered after {now - call.since:.1f} s"))
         self._settle(call, _ending(message), now)
 
     def withdraw(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
@@ -94,18 +102,18 @@ class Calls:
                 call.hang_up()
                 self._settle(call, f"silent for {self._silence:.0f} s", now)
 
-    def take_ended(self) -> list[tuple[Call, str]]:
-        """The calls that ended since the last time, each with the reason."""
-        ended, self._ended = self._ended, []
-        return ended
+    def take_news(self) -> list[tuple[Call, str]]:
+        """What became of calls since the last time, in words."""
+        news, self._news = self._news, []
+        return news
 
     def _settle(self, call: Call, why: str, now: float) -> None:
         """Make the ledger hold for a call exactly what it now needs."""
         holder = call.holder
         if call.is_over:
-            del self._calls[call.id]
+            self._forget(call, now)
             self._ledger.release(holder)
-            self._ended.append((call, why))
+            self._news.append((call, f"ended after {now - call.since:.1f} s: {why}"))
             return
         self._deadlines.wake(call.id, call.deadline)
         streams, hosts = call.media
@@ -115,12 +123,28 @@ class Calls:
         self._ledger.hold_media(*needs, holder, now)
         call.met = needs
 
+    def _begins_call(
+        self, name: CallId, message: Message, sender: Side, described: Described | None, now: float
+    ) -> bool:
+        """An INVITE, or a phone's own description in a call that began before this gateway did.
 
-def _begins_call(message: Message, sender: Side, described: Described | None) -> bool:
-    """An INVITE, or a phone's own description in a call that began before this gateway did."""
-    if message.method != b"INVITE":
-        return False
-    return message.is_request or (sender is Side.INSIDE and described is not None and bool(described.media))
+        An answer that is repeated after its call has ended is neither.
+        """
+        if message.method != b"INVITE":
+            return False
+        if message.is_request:
+            return True
+        has_media = described is not None and bool(described.media)
+        return sender is Side.INSIDE and has_media and self._over.get(name, 0.0) <= now
+
+    def _forget(self, call: Call, now: float) -> None:
+        """The call is over; only its name is kept for a while, since its last answer may be repeated."""
+        del self._calls[call.id]
+        for name, until in list(islice(self._over.items(), 2)):
+            if until <= now:
+                del self._over[name]
+        self._over.pop(call.id, None)
+        self._over[call.id] = now + _STRAGGLER_SECONDS
 
 
 def _call_of(name: CallId, message: Message, sender: Side, phone: Endpoint, now: float) -> Call:

@@ -75,6 +75,29 @@ def test_the_answer_of_an_unknown_call_is_adopted(flow: Flow, alice: Party, prov
     assert flow.open == set()
 
 
+def test_an_update_of_an_unknown_call_is_not_half_rewritten(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("UPDATE", far_tag="bob", sdp=audio("10.0.0.11", 16384)).passes()
+    assert flow.open == set()
+    assert flow.notices[-1].endswith("media at 10.0.0.11:16384 in a call that began before this gateway")
+
+
+def test_an_answer_repeated_after_its_call_opens_nothing(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    alice.asks("OPTIONS")
+    provider.asks("INVITE", "sip:alice@203.0.113.1:5060", sdp=audio("198.51.100.20", 40000))
+    alice.answers("200 OK", sdp=audio("10.0.0.11", 16384))
+    answer = alice.sent
+    provider.asks("BYE", "sip:alice@203.0.113.1:5060", far_tag="alice-tag")
+    alice.answers("200 OK", to=b"BYE")
+    flow.wait(5)
+    alice.sends(answer)
+    assert (flow.open, flow.calls) == (set(), 0)
+    flow.wait(32)
+    alice.sends(answer)
+    assert flow.calls == 1
+
+
 def test_a_call_from_before_is_followed_again_from_its_next_invite(flow: Flow, alice: Party, provider: Party) -> None:
     alice.asks("INVITE", far_tag="bob", sdp=audio("10.0.0.11", 16384))
     provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
