@@ -54,6 +54,8 @@ class Search:
                 self.insides.add(old.inside)
                 self._publish(before)
         elif old is None:
+            # an address that was given up a moment ago and comes back: its old flows would carry the new media
+            self.urgent |= new.inside in self.insides
             self.insides.add(new.inside)
             if not new.purpose.is_media:
                 # a media port is refused until it is forwarded, so only signalling can have flows already

@@ -50,10 +50,10 @@ class Service:
         self._config = config = load()
         self._loop = asyncio.get_running_loop()
         self._notifier = Notifier()
-        self._claim = Claim()
         self._netfilter = Netfilter()
         self._reconciler = Reconciler(self._netfilter)
         self._injector = Injector()
+        self._claim = Claim()
         self._engine = Engine(_settings(config))
         self._pipeline = Pipeline(self._engine, self._reconciler, self._injector)
         self._queue: PacketQueue | None = None

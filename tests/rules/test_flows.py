@@ -92,6 +92,18 @@ def test_a_new_phone_is_searched_for_in_everything() -> None:
     assert search == Search({PHONE.inside}, {Endpoint(ADDRESS, 5060)}, thorough=True, urgent=True)
 
 
+def test_media_wait_for_the_search_only_where_an_address_comes_back() -> None:
+    there = public(ADDRESS, RTP)
+    search = Search()
+    search.changed(None, None, RTP, there)
+    assert not search.urgent
+    search = Search()
+    search.changed(RTP, there, None, None)
+    assert not search.urgent
+    search.changed(None, None, RTP, there)
+    assert search.urgent
+
+
 def test_more_sources_are_nothing_to_search_and_fewer_are() -> None:
     assert RTP.sources is not None
     more = replace(RTP, sources=RTP.sources | {"192.0.2.1"})

@@ -81,9 +81,7 @@ def test_an_update_of_an_unknown_call_is_not_half_rewritten(flow: Flow, alice: P
     assert flow.notices[-1].endswith("media at 10.0.0.11:16384 in a call that began before this gateway")
 
 
-def test_an_answer_repeated_after_its_call_opens_nothing(
-    flow: Flow, alice: Party, provider: Party
-) -> None:
+def test_an_answer_repeated_after_its_call_opens_nothing(flow: Flow, alice: Party, provider: Party) -> None:
     alice.asks("OPTIONS")
     provider.asks("INVITE", "sip:alice@203.0.113.1:5060", sdp=audio("198.51.100.20", 40000))
     alice.answers("200 OK", sdp=audio("10.0.0.11", 16384))
