@@ -11,7 +11,8 @@ from gateway.sip.via import ViaParams, via_params, via_parms
 _NOWHERE = (-1, -1)
 
 # Call-ID, digest parameters and everything not named here may look like addresses and are not: never touched.
-_URI_HEADERS = {
+_PLACES = {
+    b"via": Place.VIA,
     b"contact": Place.CONTACT,
     b"route": Place.CONTACT,
     b"record-route": Place.CONTACT,
@@ -40,9 +41,10 @@ def header_edits(message: Message, translation: Translation) -> list[Edit]:
     for name, start, end in message.headers:
         if data.find(hint, start, end) < 0:
             continue
-        if name == b"via":
+        place = _PLACES.get(name)
+        if place is Place.VIA:
             _edit_vias(data, start, end, translation, edits)
-        elif (place := _URI_HEADERS.get(name)) is not None:
+        elif place is not None:
             _edit_uris(data, hostports(data, start, end), place, translation, edits)
     return edits
 
@@ -50,22 +52,20 @@ def header_edits(message: Message, translation: Translation) -> list[Edit]:
 def _edit_uris(
     data: bytes, found: Iterable[HostPort], place: Place, translation: Translation, edits: list[Edit]
 ) -> None:
-    for host, port, is_maddr in found:
+    for start, end, host, port, is_maddr in found:
         if is_maddr:
-            _edit_host(data, host, translation, edits)
+            _edit_host(data, (start, end), translation, edits)
             continue
-        number = None if port == _NOWHERE else int(data[port[0] : port[1]])
-        partner = translation.signalling(place, data[host[0] : host[1]].decode(), number)
+        partner = translation.signalling(place, host, port)
         if partner is not None:
-            edits.append((host[0], max(host[1], port[1]), _written(*partner)))
+            edits.append((start, end, _written(*partner)))
 
 
 def _edit_vias(data: bytes, start: int, end: int, translation: Translation, edits: list[Edit]) -> None:
-    for host, port, params in via_parms(data, start, end):
-        number = None if port == _NOWHERE else int(data[port[0] : port[1]])
-        partner = translation.signalling(Place.VIA, data[host[0] : host[1]].decode("latin-1"), number)
+    for at, until, host, port, params in via_parms(data, start, end):
+        partner = translation.signalling(Place.VIA, host, port)
         if partner is not None:
-            edits.append((host[0], max(host[1], port[1]), _written(*partner)))
+            edits.append((at, until, _written(*partner)))
         if data.find(translation.hint, *params) >= 0:
             _edit_via_params(data, via_params(data, *params), translation, edits)
 

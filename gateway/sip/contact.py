@@ -27,9 +27,8 @@ def contacts(value: bytes) -> Iterator[Contact]:
             continue
         after_uri = max(value.rfind(b">", *param.span()), param.start())
         lifetime = _EXPIRES.search(value, after_uri, param.end())
-        port = int(value[slice(*found.port)] or DEFAULT_PORT)
         expires = None if lifetime is None else int(lifetime[1])
-        yield Contact(value[slice(*found.host)].decode(), port, expires)
+        yield Contact(found.host, DEFAULT_PORT if found.port is None else found.port, expires)
 
 
 def is_star(value: bytes) -> bool:

@@ -4,7 +4,6 @@ The bytes are never copied or normalised; an edit replaces a span and leaves eve
 """
 
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from gateway.errors import MalformedError
@@ -12,13 +11,17 @@ from gateway.sip.grammar import LWS, TOKEN
 
 _MAX_HEADER_LINES = 512
 
+# [^\n] and . are scanned much faster than [^\r\n]; a CR that ends no line is looked for once, in the whole head.
 _START_LINE = re.compile(
     rb"[\r\n]*+(?:"
-    rb"(?i:SIP/2\.0)[ ]+([1-6][0-9]{2})(?:[ ][^\r\n]*+)?"
-    rb"|(" + TOKEN + rb")[ ]([^\r\n]*?)[ ](?i:SIP/2\.0)"
+    rb"(?i:SIP/2\.0)[ ]+([1-6][0-9]{2})(?:[ ].*+)?"
+    rb"|(" + TOKEN + rb")[ ](.*)[ ](?i:SIP/2\.0)"
     rb")\r?\n"
 )
-_HEADER_LINE = re.compile(rb"(" + TOKEN + rb")[ \t]*+:[ \t]*+([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*)\r?\n")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_BARE_CR = re.compile(rb"\r(?!\n)")
+# Any line of a head with those folded into it: all of it, name, value; one that is no header line has no name.
+_HEADER_LINES = re.compile(rb"((?:(" + TOKEN + rb")[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*)|[^\n]*+)\n)")
 _CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]++(" + TOKEN + rb")" + LWS + rb"\Z")
 _TAG = re.compile(rb";" + LWS + rb"(?i:tag)" + LWS + rb"=" + LWS + rb"(" + TOKEN + rb")")
 
@@ -51,10 +54,7 @@ _LONG = (
     b"reply-to",
     *_COMPACT,
 )
-# As they are usually written, so that most are found at once; any other spelling is looked up in lower case.
-_USUAL = {name: b"-".join(part.capitalize() for part in name.split(b"-")) for name in _LONG}
-_USUAL |= {b"call-id": b"Call-ID", b"cseq": b"CSeq"}
-_RECORDED = {written: name for name in _LONG for written in (name, _USUAL[name], _COMPACT.get(name, name))}
+_NAMES = {written: name for name in _LONG for written in (name, _COMPACT.get(name, name))}
 _ONCE = frozenset({b"from", b"to", b"call-id", b"cseq", b"content-length", b"content-type"})
 _NEEDED = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
 
@@ -69,10 +69,11 @@ Edit = tuple[int, int, bytes]
 class Message(NamedTuple):
     """A parsed message. `status` is 0 in a request; `method` is the CSeq method in a response.
 
-    `first` is the raw value of the first header line of each name.
+    `first` is the value of the first header line of each name.
     """
 
     data: bytes
+    is_request: bool
     method: bytes
     status: int
     uri: tuple[int, int]
@@ -82,17 +83,12 @@ class Message(NamedTuple):
     call_id: bytes
     cseq: int
 
-    @property
-    def is_request(self) -> bool:
-        """Whether this is a request."""
-        return self.status == 0
-
-    def values(self, name: bytes) -> Iterator[bytes]:
-        """The raw value of each header line of that (long, lower-case) name, in order."""
-        return (self.data[start:end] for found, start, end in self.headers if found == name)
+    def values(self, name: bytes) -> list[bytes]:
+        """The value of each header line of that (long, lower-case) name, in order."""
+        return [self.data[start:end].rstrip() for found, start, end in self.headers if found == name]
 
     def value(self, name: bytes) -> bytes:
-        """The raw value of the first such header line, empty when there is none."""
+        """The value of the first such header line, empty when there is none."""
         return self.first.get(name, b"")
 
     @property
@@ -120,26 +116,35 @@ def parse(data: bytes) -> Message:
     start = _START_LINE.match(data)
     if start is None:
         raise MalformedError("no SIP/2.0 start line")
-    headers, first, position = _headers(data, start.end())
+    begin = start.end()
+    empty = _EMPTY_LINE.search(data, begin - 1)
+    if empty is None:
+        raise MalformedError("no empty line after the headers")
+    end = empty.start() + 1
+    if _BARE_CR.search(data, 0, end) is not None:
+        raise MalformedError("a CR without LF in the headers")
+    headers, first = _headers(data, begin, end)
     if not first.keys() >= _NEEDED:
         raise MalformedError(f"no {min(_NEEDED - first.keys()).decode()} header")
     cseq = _CSEQ.match(first[b"cseq"])
     if cseq is None or int(cseq[1]) >= 2**31:
         raise MalformedError("CSeq is not a number and a method")
-    method = cseq[2]
+    number, method = cseq.groups()
     status, asked = start.group(1, 2)
     if status is None and asked != method:
         raise MalformedError("the CSeq method is not the request's")
+    body = empty.end()
     return Message(
         data,
+        status is None,
         method,
         int(status or 0),
         start.span(3),
         headers,
         first,
-        (position, _body_end(first.get(b"content-length"), position, len(data))),
+        (body, _body_end(first.get(b"content-length"), body, len(data))),
         first[b"call-id"].strip(),
-        int(cseq[1]),
+        int(number),
     )
 
 
@@ -163,29 +168,26 @@ def tag(value: bytes) -> bytes:
     return found[1] if found else b""
 
 
-def _headers(data: bytes, position: int) -> tuple[list[Header], dict[bytes, bytes], int]:
-    """The recorded header lines from `position` on, the first value of each name, and where the body starts."""
+def _headers(data: bytes, start: int, end: int) -> tuple[list[Header], dict[bytes, bytes]]:
+    """The recorded header lines of a head, and the first value of each name."""
     headers: list[Header] = []
     first: dict[bytes, bytes] = {}
-    for _ in range(_MAX_HEADER_LINES):
-        line = _HEADER_LINE.match(data, position)
-        if line is None:
-            break
-        position = line.end()
-        written, value = line.groups()
-        name = _RECORDED.get(written) or _RECORDED.get(written.lower())
+    lines = _HEADER_LINES.findall(data, start, end)
+    if len(lines) > _MAX_HEADER_LINES:
+        raise MalformedError(f"more than {_MAX_HEADER_LINES} header lines")
+    for line, written, value in lines:
+        start += len(line)
+        name = _NAMES.get(written.lower())
         if name is None:
+            if not written:
+                raise MalformedError(f"neither a header line nor an empty line before byte {start}")
             continue
-        headers.append((name, *line.span(2)))
+        headers.append((name, start - 1 - len(value), start - 1))
         if name not in first:
-            first[name] = value
+            first[name] = value.rstrip()
         elif name in _ONCE:
             raise MalformedError(f"{name.decode()} is given twice")
-    if data.startswith(b"\r\n", position):
-        return headers, first, position + 2
-    if data.startswith(b"\n", position):
-        return headers, first, position + 1
-    raise MalformedError(f"no header line and no empty line at byte {position}")
+    return headers, first
 
 
 def _body_end(content_length: bytes | None, start: int, end: int) -> int:

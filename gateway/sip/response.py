@@ -13,7 +13,7 @@ def unavailable(request: Message, retry_after: int) -> bytes:
     for name, written in _COPIED:
         for value in request.values(name):
             extra = b";tag=" + _tag(request) if name == b"to" and not tag(value) else b""
-            lines.append(written + b": " + value.rstrip() + extra)
+            lines.append(written + b": " + value + extra)
     lines += [b"Retry-After: %d" % retry_after, b"Content-Length: 0", b"", b""]
     return b"\r\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""SIP URIs inside header values (RFC 3261 section 19.1, 20.10): where their host and port stand."""
+"""SIP URIs inside header values (RFC 3261 section 19.1, 20.10): the IPv4 addresses in them."""
 
 import re
 from collections.abc import Iterator
@@ -6,49 +6,44 @@ from typing import NamedTuple
 
 from gateway.sip.grammar import IPV4_ADDRESS, PORT, QUOTED_STRING
 
-Span = tuple[int, int]
 
+def _after_scheme(end: bytes) -> bytes:
+    """A pattern of what follows ``sip:`` up to a character of `end`: IPv4 host, port, and all else, as groups."""
+    # '@' stands nowhere else unescaped, so the first one ends the userinfo; atomic, lest that be read as a host
+    userinfo = rb"(?>(?:[^@" + end + rb"]*+@)?)"
+    hostport = rb"(?:(" + IPV4_ADDRESS + rb")(?::(" + PORT + rb"))?(?=[;?" + end + rb"]|\Z))?"
+    return rb"(?i:sips?):" + userinfo + hostport + rb"([^" + end + rb"]*+)"
+
+
+_REQUEST_URI = re.compile(_after_scheme(rb"\n"))
 # In a name-addr the URI may hold commas, semicolons and question marks; bare, they end it (section 20.10).
 _URI = re.compile(
-    QUOTED_STRING + rb"|<(?i:sips?):([^<>\"\s]*+)" + rb"|(?<![A-Za-z0-9+.-])(?i:sips?):([^<>\"\s,;?]*+)"
+    QUOTED_STRING + rb"|<" + _after_scheme(rb"<>\"\s") + rb"|(?<![A-Za-z0-9+.-])" + _after_scheme(rb"<>\"\s,;?")
 )
-_HOSTPORT = re.compile(rb"(" + IPV4_ADDRESS + rb")(?::(" + PORT + rb"))?(?=[;?]|\Z)")
 _MADDR = re.compile(rb";(?i:maddr)=(" + IPV4_ADDRESS + rb")(?=[;?]|\Z)")
 
 
 class HostPort(NamedTuple):
-    """Spans of an IPv4 host and its port; the port's is (-1, -1) when it is not written, as in maddr it never is."""
+    """An address from `start` to `end`; without a port when none is written, as in maddr it never is."""
 
-    host: Span
-    port: Span
+    start: int
+    end: int
+    host: str
+    port: int | None
     is_maddr: bool = False
 
 
 def hostports(data: bytes, start: int, end: int) -> Iterator[HostPort]:
     """The IPv4 hosts of all SIP URIs in a header value; quoted text is not a URI, host names are skipped."""
     for found in _URI.finditer(data, start, end):
-        if found.lastindex is None:
-            continue
-        yield from _of_uri(data, *found.span(found.lastindex))
+        if found.lastindex is not None:
+            yield from _of_uri(found, found.lastindex)
 
 
 def request_uri_hostports(data: bytes, start: int, end: int) -> Iterator[HostPort]:
     """The IPv4 hosts of a Request-URI, which stands bare and whole."""
-    if data[start : start + 4].lower() == b"sip:":
-        yield from _of_uri(data, start + 4, end)
-    elif data[start : start + 5].lower() == b"sips:":
-        yield from _of_uri(data, start + 5, end)
-
-
-def _of_uri(data: bytes, start: int, end: int) -> Iterator[HostPort]:
-    # '@' stands nowhere else unescaped, so the first one ends the userinfo
-    at = data.find(b"@", start, end)
-    found = _HOSTPORT.match(data, at + 1 if at >= 0 else start, end)
-    if found is not None:
-        yield HostPort(found.span(1), found.span(2))
-    if data.find(b";", start, end) >= 0:
-        for maddr in _MADDR.finditer(data, start, end):
-            yield HostPort(maddr.span(1), (-1, -1), is_maddr=True)
+    found = _REQUEST_URI.match(data, start, end)
+    return iter(()) if found is None else _of_uri(found, 3)
 
 
 def address_of_record(value: bytes) -> str:
@@ -56,3 +51,14 @@ def address_of_record(value: bytes) -> str:
     opening = value.rfind(b"<")
     text = value[opening + 1 : value.find(b">", opening)] if opening >= 0 else value
     return text.split(b";", 1)[0].strip().decode("utf-8", "replace")
+
+
+def _of_uri(found: re.Match[bytes], rest: int) -> Iterator[HostPort]:
+    """What a match says whose last group is `rest`."""
+    host, port, parameters = found.group(rest - 2, rest - 1, rest)
+    if host is not None:
+        start, end = found.start(rest - 2), found.start(rest)
+        yield HostPort(start, end, host.decode(), None if port is None else int(port))
+    if parameters:
+        for maddr in _MADDR.finditer(found.string, *found.span(rest)):
+            yield HostPort(*maddr.span(1), maddr[1].decode(), None, is_maddr=True)

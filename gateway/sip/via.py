@@ -19,10 +19,12 @@ _NOWHERE: Span = (-1, -1)
 
 
 class ViaParm(NamedTuple):
-    """Spans of one via-parm; (-1, -1) stands for a port that is not written."""
+    """One via-parm: what sent-by says, from `start` to `end`, and the span of the parameters."""
 
-    host: Span
-    port: Span
+    start: int
+    end: int
+    host: str
+    port: int | None
     params: Span
 
 
@@ -37,7 +39,9 @@ class ViaParams(NamedTuple):
 def via_parms(data: bytes, start: int, end: int) -> Iterator[ViaParm]:
     """Each via-parm of one header value."""
     for found in _VIA_PARM.finditer(data, start, end):
-        yield ViaParm(found.span(1), found.span(2), found.span(3))
+        host, port = found.group(1, 2)
+        params = found.span(3)
+        yield ViaParm(found.start(1), params[0], host.decode("latin-1"), None if port is None else int(port), params)
 
 
 def via_params(data: bytes, start: int, end: int) -> ViaParams:
@@ -49,7 +53,4 @@ def via_params(data: bytes, start: int, end: int) -> ViaParams:
 def top_sent_by(value: bytes) -> tuple[str, int] | None:
     """Host and port of the first via-parm of a header value; None when it cannot be read."""
     top = next(via_parms(value, 0, len(value)), None)
-    if top is None:
-        return None
-    port = value[slice(*top.port)]
-    return value[slice(*top.host)].decode("latin-1"), int(port or DEFAULT_PORT)
+    return None if top is None else (top.host, DEFAULT_PORT if top.port is None else top.port)

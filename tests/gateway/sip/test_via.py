@@ -3,28 +3,31 @@ import pytest
 from gateway.sip.via import top_sent_by, via_params, via_parms
 
 
-def texts(value: bytes) -> list[tuple[bytes, bytes]]:
-    return [(value[slice(*parm.host)], value[slice(*parm.port)]) for parm in via_parms(value, 0, len(value))]
+def texts(value: bytes) -> list[tuple[bytes, str, int | None]]:
+    return [(value[parm.start : parm.end], parm.host, parm.port) for parm in via_parms(value, 0, len(value))]
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (b"SIP/2.0/UDP 10.0.0.11", [(b"10.0.0.11", b"")]),
-        (b"SIP/2.0/UDP 10.0.0.11:5060;branch=x", [(b"10.0.0.11", b"5060")]),
-        (b"SIP / 2.0\r\n / UDP\t10.0.0.11 : 5060 ;branch=x", [(b"10.0.0.11", b"5060")]),
-        (b"sip/2.0/tls proxy.example.org", [(b"proxy.example.org", b"")]),
-        (b"SIP/2.0/UDP [2001:db8::1]:5060", [(b"[2001:db8::1]", b"5060")]),
-        (b"SIP/2.0/UDP 10.0.0.1;a=b, SIP/2.0/UDP 10.0.0.2:7", [(b"10.0.0.1", b""), (b"10.0.0.2", b"7")]),
+        (b"SIP/2.0/UDP 10.0.0.11", [(b"10.0.0.11", "10.0.0.11", None)]),
+        (b"SIP/2.0/UDP 10.0.0.11:5060;branch=x", [(b"10.0.0.11:5060", "10.0.0.11", 5060)]),
+        (b"SIP / 2.0\r\n / UDP\t10.0.0.11 : 5060 ;branch=x", [(b"10.0.0.11 : 5060", "10.0.0.11", 5060)]),
+        (b"sip/2.0/tls proxy.example.org", [(b"proxy.example.org", "proxy.example.org", None)]),
+        (b"SIP/2.0/UDP [2001:db8::1]:5060", [(b"[2001:db8::1]:5060", "[2001:db8::1]", 5060)]),
+        (
+            b"SIP/2.0/UDP 10.0.0.1;a=b, SIP/2.0/UDP 10.0.0.2:7",
+            [(b"10.0.0.1", "10.0.0.1", None), (b"10.0.0.2:7", "10.0.0.2", 7)],
+        ),
         (
             b'SIP/2.0/UDP 10.0.0.1;a="x, SIP/2.0/UDP 10.0.0.9", SIP/2.0/UDP 10.0.0.2',
-            [(b"10.0.0.1", b""), (b"10.0.0.2", b"")],
+            [(b"10.0.0.1", "10.0.0.1", None), (b"10.0.0.2", "10.0.0.2", None)],
         ),
         (b"10.0.0.11", []),
         (b"", []),
     ],
 )
-def test_sent_by_of_each_hop(value: bytes, expected: list[tuple[bytes, bytes]]) -> None:
+def test_sent_by_of_each_hop(value: bytes, expected: list[tuple[bytes, str, int | None]]) -> None:
     assert texts(value) == expected
 
 
