@@ -123,7 +123,7 @@ def test_behind_another_nat_the_address_of_that_one_is_announced(lab: Lab) -> No
 
 def one_to_one_nat(lab: Lab, address: str) -> None:
     """The provider's own NAT: the router is known on the far side by another address than its own."""
-    nat = ("iptables-legacy", "-t", "nat", "-A")
+    nat = ("iptables-legacy", "-w", "-t", "nat", "-A")
     lab.net.internet.run("ip", "addr", "add", f"{address}/32", "dev", "far")
     lab.net.internet.run(*nat, "PREROUTING", "-d", address, "-j", "DNAT", "--to-destination", ROUTER_OUTSIDE)
     lab.net.internet.run(*nat, "POSTROUTING", "-o", "far", "-s", ROUTER_OUTSIDE, "-j", "SNAT", "--to-source", address)

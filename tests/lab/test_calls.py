@@ -41,7 +41,7 @@ def test_a_call_in(lab: Lab) -> None:
 
 
 def test_calls_go_through_a_router_that_drops_what_it_forwards(lab: Lab) -> None:
-    lab.net.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+    lab.net.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
     lab.gateway()
     alice, bob = phones(lab)
     converse(alice, bob)
@@ -140,6 +140,15 @@ def test_a_held_call_comes_back_on_the_same_ports(lab: Lab) -> None:
     assert {datagram.destination.port for datagram in wire.rtp(source=bob.address)} == {20000}
     out.hangup()
     until_none("a trace of the call", lambda: traces_of_calls(lab.net.router))
+
+
+def test_calls_between_the_same_ports_follow_one_another_at_once(lab: Lab) -> None:
+    # what the last call left in the kernel must not bend the flows of the next
+    lab.gateway()
+    alice, bob = phones(lab)
+    for _ in range(4):
+        converse(alice, bob, packets=5)
+        converse(bob, alice, packets=5)
 
 
 def test_the_provider_never_reads_a_private_address(lab: Lab) -> None:

@@ -118,7 +118,7 @@ def test_the_registrar_wants_credentials_and_forgets_who_leaves(make_lab: LabMak
 def test_the_registrar_can_ignore_rport(lab: Lab, rport: bool, port: int) -> None:
     lab.net.masquerade()
     to_port = ("-p", "udp", "-j", "MASQUERADE", "--to-ports", "7000")
-    lab.net.router.run("iptables-legacy", "-t", "nat", "-I", "POSTROUTING", *to_port)
+    lab.net.router.run("iptables-legacy", "-w", "-t", "nat", "-I", "POSTROUTING", *to_port)
     lab.registrar(rport=rport)
     wire = lab.capture(lab.net.router, "wan0")
     lab.sipp(lab.net.phones[0], lab.net.phone_address(0), "register", user="alice")

@@ -160,6 +160,19 @@ def test_after_the_call_nobody_gets_in(parties: Parties) -> None:
     assert not conntrack(parties.lab.net.router, "-p", "udp", "--dport", str(public.port))
 
 
+def test_the_next_call_between_the_same_ports_does_not_ride_on_the_flow_of_the_last_one(parties: Parties) -> None:
+    """It follows at once, and has a public port of its own."""
+    parties.lab.gateway()
+    for port in (20000, 20002, 20004):
+        public = parties.connect()
+        assert public.port == port
+        parties.mouth.send(public, 2)
+        assert len(parties.ear.hear(2)) == 2
+        parties.ear.send(parties.mouth.address, 2)
+        assert {packet.source for packet in parties.mouth.hear(2)} == {public}
+        hang_up(parties.home, parties.far)
+
+
 def test_a_phone_cannot_open_a_port_of_somebody_else(parties: Parties) -> None:
     """It says that another host of the house wants to hear: no rule, and the message as it came."""
     lab = parties.lab

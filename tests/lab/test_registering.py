@@ -92,12 +92,12 @@ def test_a_flow_from_before_the_gateway_does_not_stand_in_the_way(lab: Lab) -> N
     """The router masqueraded before, and its flow of the phone's SIP leads over another public port."""
     lab.net.masquerade()
     to_port = ("POSTROUTING", "-p", "udp", "-j", "MASQUERADE", "--to-ports", "7000")
-    lab.net.router.run("iptables-legacy", "-t", "nat", "-I", *to_port)
+    lab.net.router.run("iptables-legacy", "-w", "-t", "nat", "-I", *to_port)
     registrar = lab.registrar()
     alice = lab.phone("alice")
     alice.register()
     assert alice.address in registrar.contacts("alice")[0]
-    lab.net.router.run("iptables-legacy", "-t", "nat", "-D", *to_port)
+    lab.net.router.run("iptables-legacy", "-w", "-t", "nat", "-D", *to_port)
 
     lab.gateway()
     wire = lab.capture(lab.net.provider, "eth0")

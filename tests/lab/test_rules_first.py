@@ -85,7 +85,7 @@ def test_a_firewall_that_was_reloaded_costs_no_call(scene: Scene) -> None:
     before = router_state(scene.lab.net.router)
     hang_up(scene.home, scene.far)
     for table in ("nat", "mangle", "filter"):
-        scene.lab.net.router.run("iptables-legacy", "-t", table, "-F")
+        scene.lab.net.router.run("iptables-legacy", "-w", "-t", table, "-F")
     ear = scene.lab.rtp(scene.lab.net.phones[0], *scene.ear)
     mouth = scene.lab.rtp(scene.lab.net.far[0], *scene.mouth)
     # it notices within seconds by itself, and at the latest when a call needs its rules

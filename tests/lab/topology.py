@@ -56,14 +56,14 @@ class Network:
     def masquerade(self) -> None:
         """Make the router an ordinary one: it forwards, and hides the inside network."""
         self.router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-        self.router.run("iptables-legacy", "-t", "nat", "-A", "POSTROUTING", "-o", "wan0", "-j", "MASQUERADE")
+        self.router.run("iptables-legacy", "-w", "-t", "nat", "-A", "POSTROUTING", "-o", "wan0", "-j", "MASQUERADE")
 
     def firewall(self) -> None:
         """Make the router drop what it forwards, but for what the inside began."""
-        forward = ("iptables-legacy", "-A", "FORWARD")
+        forward = ("iptables-legacy", "-w", "-A", "FORWARD")
         self.router.run(*forward, "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-i", "wan0", "-j", "ACCEPT")
         self.router.run(*forward, "-i", "lan0", "-j", "ACCEPT")
-        self.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
+        self.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
 
     def change_outside_address(self, address: str) -> None:
         """Give the router another outside address, as a provider does overnight."""
