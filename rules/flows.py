@@ -54,19 +54,21 @@ class Search:
                 self.insides.add(old.inside)
                 self._publish(before)
         elif old is None:
-            # an address that was given up a moment ago and comes back: its old flows would carry the new media
-            self.urgent |= new.inside in self.insides
+            # before the address is announced: what comes for it then meets no flow that the inside began earlier,
+            # with which its own would clash and be given another source port by the kernel
+            self.urgent = True
             self.insides.add(new.inside)
             if not new.purpose.is_media:
                 # a media port is refused until it is forwarded, so only signalling can have flows already
                 self._publish(after)
-                self.thorough = self.urgent = True
+                self.thorough = True
         elif before != after:
             self.insides.add(new.inside)
             self._publish(before)
             self._publish(after)
             self.thorough = self.urgent = True
-        elif new.sources is not None and (old.sources is None or old.sources - new.sources):
+        elif old.sources != new.sources:
+            self.insides.add(new.inside)
             self._publish(after)
 
     def _publish(self, address: Endpoint | None) -> None:
@@ -102,7 +104,8 @@ def wrong(
             return taken or flow.source in search.insides
         to = forwards.at(flow.target.port) if flow.target.ip == address else None
         if to is not None:
-            return flow.reply_source != to.inside or not _may_send(flow.source.ip, to)
+            bent = flow.reply_target != flow.source  # by a clash; the inside would answer it in vain
+            return bent or flow.reply_source != to.inside or not _may_send(flow.source.ip, to)
         return flow.target in search.publics or flow.reply_source in search.insides
 
     gone = [flow for flow in flows if is_wrong(flow)]

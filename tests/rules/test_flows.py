@@ -59,8 +59,9 @@ def test_flows_that_stay(flow: Flow) -> None:
         (inward(RTP.port, OTHER), set()),
         (inward(RTP.port, Endpoint(ADDRESS, RTP.port)), set()),
         (inward(RTP.port, RTP.inside, STRANGER), {RTP.inside}),
+        (inward(RTP.port, RTP.inside)._replace(reply_target=Endpoint(PEER.ip, 57693)), {RTP.inside}),
     ],
-    ids=["older than the forward", "port of another", "led elsewhere", "taken for the router's", "not allowed"],
+    ids=["older than the forward", "port of another", "led elsewhere", "taken for the router's", "not allowed", "bent"],
 )
 def test_flows_that_must_go(flow: Flow, cut: set[Endpoint]) -> None:
     assert judge(flow, RTP) == (True, frozenset(cut))
@@ -83,7 +84,7 @@ def test_the_flows_of_a_forward_go_with_it_and_are_no_reason_to_drop_a_packet(fl
 def test_new_media_is_searched_by_its_inside_alone() -> None:
     search = Search()
     search.changed(None, None, RTP, public(ADDRESS, RTP))
-    assert search == Search({RTP.inside})
+    assert search == Search({RTP.inside}, urgent=True)
 
 
 def test_a_new_phone_is_searched_for_in_everything() -> None:
@@ -92,27 +93,29 @@ def test_a_new_phone_is_searched_for_in_everything() -> None:
     assert search == Search({PHONE.inside}, {Endpoint(ADDRESS, 5060)}, thorough=True, urgent=True)
 
 
-def test_media_wait_for_the_search_only_where_an_address_comes_back() -> None:
-    there = public(ADDRESS, RTP)
-    search = Search()
-    search.changed(None, None, RTP, there)
-    assert not search.urgent
-    search = Search()
-    search.changed(RTP, there, None, None)
-    assert not search.urgent
-    search.changed(None, None, RTP, there)
-    assert search.urgent
+def test_only_what_is_new_or_moved_must_be_searched_for_at_once() -> None:
+    there, elsewhere = public(ADDRESS, RTP), public("203.0.113.99", RTP)
+    for old, before, new, after, urgent in (
+        (None, None, RTP, there, True),
+        (RTP, there, RTP, elsewhere, True),
+        (RTP, there, replace(RTP, sources=frozenset({"192.0.2.1"})), there, False),
+        (RTP, there, None, None, False),
+    ):
+        search = Search()
+        search.changed(old, before, new, after)
+        assert search
+        assert search.urgent is urgent
 
 
-def test_more_sources_are_nothing_to_search_and_fewer_are() -> None:
+def test_other_sources_are_searched_from_both_ends() -> None:
     assert RTP.sources is not None
-    more = replace(RTP, sources=RTP.sources | {"192.0.2.1"})
     there = public(ADDRESS, RTP)
     search = Search()
-    search.changed(RTP, there, more, there)
-    assert not search
-    search.changed(more, there, RTP, there)
-    assert search == Search(publics={Endpoint(ADDRESS, RTP.port)})
+    search.changed(RTP, there, replace(RTP, sources=RTP.sources | {"192.0.2.1"}), there)
+    assert search == Search({RTP.inside}, {Endpoint(ADDRESS, RTP.port)})
+    unchanged = Search()
+    unchanged.changed(RTP, there, replace(RTP, reason="another"), there)
+    assert not unchanged
 
 
 def test_a_new_address_is_searched_at_both() -> None:
