@@ -26,7 +26,7 @@ from rules.reconcile import Reconciler
 log = logging.getLogger("sipmasq")
 
 _RETRY_SECONDS = 1.0
-_GATHER_SECONDS = 0.05  # a look at the kernel's flows costs the same for one call as for a hundred
+_GATHER_SECONDS = 0.25  # a look at the kernel's flows costs the same for one call as for a hundred
 
 
 @dataclass(frozen=True, slots=True)
