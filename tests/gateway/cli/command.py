@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.daemon.control import ControlServer
 from tests.gateway.scene import Gateway
 
-TREE = Path(__file__).parents[2]
+TREE = Path(__file__).parents[3]
 
 
 def program(*arguments: str) -> list[str]:

@@ -20,7 +20,7 @@ from gateway.cli import main
 from gateway.config import Config
 from gateway.errors import ConfigError
 from rules.errors import KernelError, NotPermittedError
-from tests.gateway.command import TREE, answering, program
+from tests.gateway.cli.command import TREE, answering, program
 from tests.gateway.scene import Gateway, phone_in_call
 
 ASKING = ("status", "calls", "bindings", "rules")

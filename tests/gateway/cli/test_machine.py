@@ -14,7 +14,7 @@ import pytest
 
 from rules.kernel.netfilter import Netfilter
 from rules.reconcile import Reconciler
-from tests.gateway.command import program
+from tests.gateway.cli.command import program
 from tests.gateway.scene import SETUP
 from tests.lab.gateway import router_state
 from tests.support.netns import Namespace, hosts, link
