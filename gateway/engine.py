@@ -10,6 +10,7 @@ nothing.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from gateway.calls.bindings import Holder, HolderKind, MediaAddress
@@ -35,6 +36,7 @@ from rules.model import Endpoint, Forward, Traffic
 
 _TRANSACTION_SECONDS = 32.0  # 64*T1, the longest a request waits for its response
 _RETRY_AFTER = 5
+_PHONES_REMEMBERED = 4096
 _LOWEST_PORT = 1024
 _HIGHEST_PORT = 65535
 _DIALOG_METHODS = frozenset({b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE"})
@@ -55,8 +57,7 @@ class Settings:
     taken_ports: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """Let the datagram go on, with another payload or, for None, as it came."""
 
     payload: bytes | None = None
@@ -119,7 +120,7 @@ class Engine:
 
     def receive(self, datagram: Datagram, sender: Side, now: float) -> Outcome:
         """Take one datagram that the router forwards; `sender` says from which side."""
-        self.counters[f"datagrams from {sender.name.lower()}"] += 1
+        self.counters[f"datagrams from {sender}"] += 1
         try:
             message = parse(datagram.payload)
         except PeerError as error:
@@ -233,7 +234,7 @@ class Engine:
         registers = message.method == b"REGISTER" or self.registrations.is_registered(phone)
         kind = HolderKind.TRANSACTION if registers else HolderKind.PEER
         until = now + (_TRANSACTION_SECONDS if registers else self._settings.idle)
-        holder = Holder.of(kind, str(phone))
+        holder = _holder_of(phone, kind)
         others = _other_addresses(message, phone)
         for address in others:
             if not _LOWEST_PORT <= address.port <= _HIGHEST_PORT:
@@ -262,7 +263,7 @@ class Engine:
         self._notice(Subject.REGISTRATION, registration.aor, _described(registration, now))
         if not registration.contacts and not self.registrations.is_registered(phone):
             for kind in (HolderKind.TRANSACTION, HolderKind.PEER):
-                self.ledger.release(Holder.of(kind, str(phone)))
+                self.ledger.release(_holder_of(phone, kind))
 
     def _pass(self, datagram: Datagram, error: PeerError) -> Outcome:
         self.counters[f"passed: {error.reason}"] += 1
@@ -312,26 +313,29 @@ def _session(message: Message) -> sdp.Session | None:
     return sdp.parse(message.data, start, end)
 
 
+@lru_cache(maxsize=_PHONES_REMEMBERED)
+def _holder_of(phone: Endpoint, kind: HolderKind) -> Holder:
+    return Holder.of(kind, str(phone))
+
+
 def _other_addresses(message: Message, phone: Endpoint) -> list[Endpoint]:
     """Where else on itself than at its source address a phone says that it listens for SIP."""
+    host, port = phone.ip.encode(), b":%d" % phone.port
     found: list[tuple[str, int]] = []
-    source = str(phone).encode()
     for value in message.values(b"contact"):
-        if not _names_only(value, source):
+        if _names_others(value, host, port):
             found += [(contact.host, contact.port) for contact in contacts(value)]
     if message.is_request:
         top = message.first[b"via"]
-        if not _names_only(top, source) and (sent_by := top_sent_by(top)) is not None:
+        if _names_others(top, host, port) and (sent_by := top_sent_by(top)) is not None:
             found.append(sent_by)
-    return sorted({Endpoint(host, port) for host, port in found if host == phone.ip} - {phone})
+    return sorted({Endpoint(*address) for address in found if address[0] == phone.ip} - {phone})
 
 
-def _names_only(value: bytes, source: bytes) -> bool:
-    """Whether a header value plainly names one address, the source: nearly always so, and cheap to see."""
-    at = value.find(source)
-    after = at + len(source)
-    host = source[: source.find(b":") + 1]
-    return at >= 0 and value.count(host[:-1]) == 1 and not value[after : after + 1].isdigit()
+def _names_others(value: bytes, host: bytes, port: bytes) -> bool:
+    """Whether a header value has this host without this port: hardly ever so, and cheap to see."""
+    _, *followers = value.split(host)
+    return bool([text for text in followers if not text.startswith(port) or text[len(port) :][:1].isdigit()])
 
 
 def _described(registration: Registration, now: float) -> str:

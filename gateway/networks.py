@@ -23,7 +23,7 @@ class Networks:
             number = int.from_bytes(inet_pton(AF_INET, address), "big")
         except OSError:
             return False
-        return any(number & mask == network for network, mask in self._masked)
+        return True in [number & mask == network for network, mask in self._masked]
 
 
 def _octets(network: IPv4Network) -> str:

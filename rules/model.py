@@ -19,17 +19,15 @@ class Endpoint(NamedTuple):
 
 
 class Purpose(StrEnum):
-    """What a forwarded port carries."""
+    """What a forwarded port carries; the packets of media stay in the kernel."""
 
     SIGNALLING = "sip"
     RTP = "rtp"
     RTCP = "rtcp"
     UDPTL = "udptl"
 
-    @property
-    def is_media(self) -> bool:
-        """Whether packets of this purpose stay in the kernel."""
-        return self is not Purpose.SIGNALLING
+    def __init__(self, text: str) -> None:
+        self.is_media = text != "sip"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class Holder(str):
     @classmethod
     def of(cls, kind: HolderKind, name: str) -> "Holder":
         """The holder of a kind with that name."""
-        return cls(f"{kind.value} {name}")
+        return cls(f"{kind} {name}")
 
     @property
     def kind(self) -> HolderKind:

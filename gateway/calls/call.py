@@ -3,16 +3,17 @@
 A call that passes the router twice, between two inside phones, is two of these with one Call-ID.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2s
 from typing import NamedTuple
 
 from gateway.calls.bindings import Holder, HolderKind, MediaAddress
 from gateway.calls.dialog import Dialog, DialogId, DialogState, Event, Invite, InviteState, Side
-from gateway.calls.media import Described, FarHost, Media
+from gateway.calls.media import Described
 from gateway.sip.message import Message
 from rules.model import Endpoint
+
+_FOREVER = float("inf")
 
 
 class CallId(NamedTuple):
@@ -58,12 +59,12 @@ class Call:
     @property
     def is_up(self) -> bool:
         """Whether it has been answered and not yet ended."""
-        return any(dialog.state is DialogState.CONFIRMED for dialog in self.dialogs.values())
+        return DialogState.CONFIRMED in [dialog.state for dialog in self.dialogs.values()]
 
     @property
     def is_over(self) -> bool:
         """Whether nothing can come of it any more."""
-        return not self.dialogs and not any(invite.is_pending for invite in self.invites.values())
+        return not self.dialogs and not self._pending()
 
     @property
     def is_on_hold(self) -> bool:
@@ -73,8 +74,8 @@ class Call:
     @property
     def deadline(self) -> float:
         """When the next transaction or dialog runs out of patience."""
-        timers: Iterator[Invite | Dialog] = iter((*self.invites.values(), *self.dialogs.values()))
-        return min((timer.deadline for timer in timers), default=float("inf"))
+        timers: list[Invite | Dialog] = [*self.invites.values(), *self.dialogs.values()]
+        return min([timer.deadline for timer in timers], default=_FOREVER)
 
     @property
     def media(self) -> tuple[frozenset[MediaAddress], frozenset[str] | None]:
@@ -82,18 +83,27 @@ class Call:
 
         The hosts are None when one of them cannot be known.
         """
-        media = self._media()
-        local = frozenset(each for each in media if isinstance(each, MediaAddress))
-        hosts = [each.host for each in media if isinstance(each, FarHost)]
-        known = frozenset(host for host in hosts if host is not None)
-        return local, known if None not in hosts else None
+        everything = [invite.offer for invite in self._pending()]
+        for dialog in self.dialogs.values():
+            everything += [description.everything for description in dialog.media.values()]
+        local = set()
+        hosts = set()
+        for media in everything:
+            for each in media:
+                if isinstance(each, MediaAddress):
+                    local.add(each)
+                else:
+                    hosts.add(each.host)
+        known = frozenset([host for host in hosts if host is not None])
+        return frozenset(local), known if len(known) == len(hosts) else None
 
     def take(self, message: Message, sender: Side, described: Described | None, now: float) -> None:
         """Follow one message; a repeated or stray one changes nothing."""
-        name = DialogId.of(message, sender)
         if message.is_request:
-            self._request(message, sender, name, described, now)
-        elif message.method == b"INVITE":
+            self._request(message, sender, described, now)
+            return
+        name = DialogId.of(message, sender)
+        if message.method == b"INVITE":
             self._invite_response(message, sender, name, described, now)
         elif message.status >= 200:
             self._final_response(message, sender, name, described, now)
@@ -126,10 +136,8 @@ class Call:
         self.invites.clear()
         self.dialogs.clear()
 
-    def _request(
-        self, message: Message, sender: Side, name: DialogId, described: Described | None, now: float
-    ) -> None:
-        dialog = self.dialogs.get(name)
+    def _request(self, message: Message, sender: Side, described: Described | None, now: float) -> None:
+        dialog = self.dialogs.get(DialogId.of(message, sender)) if self.dialogs else None
         if message.method == b"INVITE":
             self._invite(message, sender, dialog, described, now)
         elif message.method == b"CANCEL":
@@ -222,11 +230,8 @@ class Call:
             if dialog.state is DialogState.EARLY and dialog.invite == invite.id:
                 dialog.happens(Event.FAILURE, now)
 
-    def _media(self) -> frozenset[Media]:
-        return frozenset[Media]().union(
-            *(description.everything for dialog in self.dialogs.values() for description in dialog.media.values()),
-            *(invite.offer for invite in self.invites.values() if invite.is_pending),
-        )
+    def _pending(self) -> list[Invite]:
+        return [invite for invite in self.invites.values() if invite.is_pending]
 
     def _drop_what_is_over(self) -> None:
         for key, invite in list(self.invites.items()):

@@ -7,6 +7,8 @@ from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
+_NEVER = float("inf")
+
 
 class Deadlines(Generic[Key]):
     """At most one live wake-up a key; whoever is woken looks up the true deadline and may ask again."""
@@ -18,7 +20,7 @@ class Deadlines(Generic[Key]):
 
     def wake(self, key: Key, when: float) -> None:
         """Make sure that `key` comes up at `when` or before."""
-        if when < self._live.get(key, float("inf")):
+        if when < self._live.get(key, _NEVER):
             self._live[key] = when
             heapq.heappush(self._heap, (when, next(self._order), key))
 

@@ -4,7 +4,7 @@ A pair that is not in a table is not an error: nothing happens (a late or repeat
 """
 
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum, auto
+from enum import StrEnum, auto
 from typing import NamedTuple
 
 from gateway.calls.media import Described, Media
@@ -12,7 +12,7 @@ from gateway.sdp.offer_answer import Description
 from gateway.sip.message import Message
 
 
-class Side(Enum):
+class Side(StrEnum):
     """Who sent a message."""
 
     INSIDE = auto()
@@ -24,7 +24,7 @@ class Side(Enum):
         return Side.OUTSIDE if self is Side.INSIDE else Side.INSIDE
 
 
-class Event(Enum):
+class Event(StrEnum):
     """What a message means to a transaction or a dialog."""
 
     PROVISIONAL = auto()

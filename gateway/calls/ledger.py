@@ -78,18 +78,26 @@ class Ledger:
         # RTP first: where one stream's RTCP port is another's RTP port (multiplexed RTCP), RTP has it
         for rtp, purpose in self.check_media(streams).items():
             self._bind(rtp, self._media.lease(), purpose, now)
-        for stream in streams:
-            self._hold(self._by_inside[stream.rtp], holder, hold)
-        wanted = {address for stream in streams for address in (stream.rtp, stream.rtcp)}
+        wanted: set[Endpoint | None] = set()
+        for rtp, rtcp, _ in streams:
+            wanted.update((rtp, rtcp))
+            self._hold(self._by_inside[rtp], holder, hold)
         gone = [inside for inside in self._held.get(holder, ()) if inside not in wanted and self._is_media(inside)]
-        self.release(holder, gone)
-        for stream in streams:
-            if stream.rtcp is not None:
-                self._hold_rtcp(stream.rtcp, self._by_inside[stream.rtp], holder, hold)
+        if gone:
+            self.release(holder, gone)
+        for rtp, rtcp, _ in streams:
+            if rtcp is not None:
+                self._hold_rtcp(rtcp, self._by_inside[rtp], holder, hold)
 
     def check_media(self, streams: Iterable[MediaAddress]) -> dict[Endpoint, Purpose]:
         """The RTP addresses that `hold_media` would have to lease for; raises what it would raise."""
-        fresh = {stream.rtp: stream.purpose for stream in streams if self._needs_lease(stream.rtp)}
+        fresh = {}
+        for rtp, _, purpose in streams:
+            binding = self._by_inside.get(rtp)
+            if binding is None:
+                fresh[rtp] = purpose
+            elif not binding.purpose.is_media:
+                raise ForeignAddressError(f"{rtp} is offered for media and in use for SIP")
         if len(fresh) > len(self._media):
             raise NoPortLeftError(f"{len(fresh)} more port pairs needed, {len(self._media)} free: widen media.ports")
         return fresh
@@ -134,12 +142,6 @@ class Ledger:
         """What the kernel should have of each inside address changed since the last call; None: nothing."""
         changes, self._changes = self._changes, {}
         return changes
-
-    def _needs_lease(self, rtp: Endpoint) -> bool:
-        binding = self._by_inside.get(rtp)
-        if binding is not None and not binding.purpose.is_media:
-            raise ForeignAddressError(f"{rtp} is offered for media and in use for SIP")
-        return binding is None
 
     def _hold_rtcp(self, inside: Endpoint, rtp: Binding, holder: Holder, hold: Hold) -> None:
         """RTCP has the port beside its RTP, unless another stream on the same RTP port has it already."""
@@ -187,4 +189,4 @@ def _reason(binding: Binding) -> str:
     """What stands in the rule's comment; it must not change while the rule need not."""
     if not binding.purpose.is_media:
         return f"phone {binding.inside}"
-    return next((str(holder) for holder in binding.holds), "media")
+    return next(iter(binding.holds), "media")

@@ -1,12 +1,12 @@
 """What rewriting asks of a direction: the partner of an address, as it is to be written."""
 
-from enum import Enum, auto
+from enum import StrEnum, auto
 from typing import NamedTuple, Protocol
 
 from rules.model import Endpoint, Purpose
 
 
-class Place(Enum):
+class Place(StrEnum):
     """Where an address is written; a phone spells its own address one way in each."""
 
     VIA = auto()
