@@ -112,7 +112,8 @@ class Baresip:
         self._control.close()
 
     def _read(self) -> None:
-        with self._control.makefile("rb") as stream:
+        # a baresip that is killed resets the connection
+        with contextlib.suppress(ConnectionResetError), self._control.makefile("rb") as stream:
             while size := _size(stream):
                 message = json.loads(stream.read(size))
                 stream.read(1)
