@@ -320,22 +320,22 @@ def _holder_of(phone: Endpoint, kind: HolderKind) -> Holder:
 
 def _other_addresses(message: Message, phone: Endpoint) -> list[Endpoint]:
     """Where else on itself than at its source address a phone says that it listens for SIP."""
-    host, port = phone.ip.encode(), b":%d" % phone.port
-    found: list[tuple[str, int]] = []
-    for value in message.values(b"contact"):
-        if _names_others(value, host, port):
-            found += [(contact.host, contact.port) for contact in contacts(value)]
-    if message.is_request:
-        top = message.first[b"via"]
-        if _names_others(top, host, port) and (sent_by := top_sent_by(top)) is not None:
-            found.append(sent_by)
+    values = message.values(b"contact")
+    top = message.first[b"via"] if message.is_request else b""
+    if not _names_others(b" ".join((*values, top)), phone):
+        return []
+    found = [(contact.host, contact.port) for value in values for contact in contacts(value)]
+    sent_by = top_sent_by(top)
+    if sent_by is not None:
+        found.append(sent_by)
     return sorted({Endpoint(*address) for address in found if address[0] == phone.ip} - {phone})
 
 
-def _names_others(value: bytes, host: bytes, port: bytes) -> bool:
-    """Whether a header value has this host without this port: hardly ever so, and cheap to see."""
-    _, *followers = value.split(host)
-    return bool([text for text in followers if not text.startswith(port) or text[len(port) :][:1].isdigit()])
+def _names_others(text: bytes, phone: Endpoint) -> bool:
+    """Whether a text has the phone's host without its port: hardly ever so, and cheap to see."""
+    port = b":%d" % phone.port
+    _, *followers = text.split(phone.ip.encode())
+    return bool([each for each in followers if not each.startswith(port) or each[len(port) :][:1].isdigit()])
 
 
 def _described(registration: Registration, now: float) -> str:

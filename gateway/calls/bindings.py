@@ -70,8 +70,8 @@ class Binding:
     @property
     def sources(self) -> frozenset[str] | None:
         """Who may send in: everybody as soon as one holder says so."""
+        if len(self.holds) == 1:
+            return next(iter(self.holds.values())).sources
         all_sources = [hold.sources for hold in self.holds.values()]
-        if len(all_sources) == 1:
-            return all_sources[0]
         known = [sources for sources in all_sources if sources is not None]
         return frozenset[str]().union(*known) if len(known) == len(all_sources) else None

@@ -173,11 +173,13 @@ class Ledger:
         binding.holds[holder] = hold
         if before is None:
             self._held.setdefault(holder, set()).add(binding.inside)
+            changed = binding.purpose.is_media or len(binding.holds) == 1
+        else:
+            changed = binding.purpose.is_media and before.sources != hold.sources
+        if changed:
+            self._changes[binding.inside] = _forward(binding)
         if hold.until != _FOREVER:
             self._deadlines.wake((binding.inside, holder), hold.until)
-        is_new = len(binding.holds) == 1 and before is None
-        if is_new or (binding.purpose.is_media and (before is None or before.sources != hold.sources)):
-            self._changes[binding.inside] = _forward(binding)
 
 
 def _forward(binding: Binding) -> Forward:

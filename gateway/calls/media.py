@@ -37,7 +37,7 @@ def of_phone(session: Session, phone: str, inside: Container[str]) -> Described:
     local: set[Media] = set()
     paused = False
     for stream in session.streams:
-        connection = session.address(stream)
+        connection = stream.address
         if not stream.port or not stream.is_udp:
             continue
         if connection is None:
@@ -58,7 +58,7 @@ def of_far_side(session: Session, public: str) -> Described:
         if not stream.port or not stream.is_udp:
             continue
         rtcp = stream.rtcp.connection if stream.rtcp is not None else None
-        for connection in (session.address(stream), rtcp):
+        for connection in (stream.address, rtcp):
             if connection is None or ":" in connection.host:
                 continue
             if connection.host == UNSPECIFIED:

@@ -13,15 +13,15 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
     get a line of their own.
     """
     edits: list[Edit] = []
-    partners = [_partner(session, stream, translation) for stream in session.streams]
+    partners = [_partner(stream, translation) for stream in session.streams]
     shared = _shared_host(session, partners, translation)
     if session.connection is not None and shared != session.connection.host:
         edits.append(_host_edit(session.connection, shared))
     for stream, partner in zip(session.streams, partners, strict=True):
         if partner is not None:
             edits.append((*stream.port_span, b"%d" % partner.port))
-        edits += _rtcp_edits(data, session, stream, partner, translation)
-        connection = session.address(stream)
+        edits += _rtcp_edits(data, stream, partner, translation)
+        connection = stream.address
         if connection is None or not connection.is_ipv4:
             continue
         host = partner.ip if partner is not None else _host(connection, translation)
@@ -36,8 +36,8 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
     return edits
 
 
-def _partner(session: Session, stream: Stream, translation: Translation) -> Endpoint | None:
-    connection = session.address(stream)
+def _partner(stream: Stream, translation: Translation) -> Endpoint | None:
+    connection = stream.address
     if connection is None or not connection.is_ipv4 or not stream.port:
         return None
     return translation.media(Endpoint(connection.host, stream.port))
@@ -58,16 +58,14 @@ def _origin_host(
 ) -> str:
     """The origin is an address without a port, so it goes where the media of that address went."""
     for stream, partner in zip(session.streams, partners, strict=True):
-        connection = session.address(stream)
+        connection = stream.address
         if partner is not None and connection is not None and connection.host == origin.host:
             return partner.ip
     return _host(origin, translation)
 
 
-def _rtcp_edits(
-    data: bytes, session: Session, stream: Stream, partner: Endpoint | None, translation: Translation
-) -> list[Edit]:
-    connection = session.address(stream)
+def _rtcp_edits(data: bytes, stream: Stream, partner: Endpoint | None, translation: Translation) -> list[Edit]:
+    connection = stream.address
     if stream.rtcp is not None:
         connection = stream.rtcp.connection or connection
         if connection is None or not connection.is_ipv4:

@@ -38,14 +38,14 @@ def header_edits(message: Message, translation: Translation) -> list[Edit]:
     edits: list[Edit] = []
     if message.is_request and data.find(hint, *message.uri) >= 0:
         _edit_uris(data, request_uri_hostports(data, *message.uri), Place.CONTACT, translation, edits)
-    for name, start, end in message.headers:
-        if data.find(hint, start, end) < 0:
+    for name, value, start in message.headers:
+        if hint not in value:
             continue
         place = _PLACES.get(name)
         if place is Place.VIA:
-            _edit_vias(data, start, end, translation, edits)
+            _edit_vias(data, start, start + len(value), translation, edits)
         elif place is not None:
-            _edit_uris(data, hostports(data, start, end), place, translation, edits)
+            _edit_uris(data, hostports(data, start, start + len(value)), place, translation, edits)
     return edits
 
 

@@ -15,7 +15,9 @@ def rewrite(message: Message, session: Session | None, translation: Translation)
     edits = header_edits(message, translation)
     if session is not None:
         changes = session_edits(message.data, session, translation)
-        growth = sum(len(text) - (end - start) for start, end, text in changes)
+        growth = 0
+        for start, end, text in changes:
+            growth += len(text) - (end - start)
         edits += changes
         if growth:
             edits += _content_length(message, growth)
@@ -25,10 +27,10 @@ def rewrite(message: Message, session: Session | None, translation: Translation)
 def _content_length(message: Message, growth: int) -> list[Edit]:
     """None is written when there was none: over UDP the datagram's end is the body's (RFC 3261 section 18.3)."""
     length = message.body[1] - message.body[0] + growth
-    for name, start, end in message.headers:
+    for name, value, start in reversed(message.headers):
         if name == b"content-length":
             # folding and spaces around the number stay
-            digits = message.data[start:end].strip()
+            digits = value.strip()
             at = message.data.index(digits, start)
             return [(at, at + len(digits), b"%d" % length)]
     return []

@@ -62,8 +62,8 @@ class Stream(NamedTuple):
     """One m-line and what belongs to it.
 
     `is_udp` says that its packets are UDP datagrams (RTP in any profile, UDPTL, plain udp, DTLS over UDP), `is_rtp`
-    that RTCP goes along with it. `connection` is its own c= line, None when the session's holds; `connection_at` is
-    where such a line would go and `end` where the stream's lines end.
+    that RTCP goes along with it. `address` holds for it: `connection`, its own c= line, else the session's (RFC 8866
+    section 5.7). `connection_at` is where such a line would go and `end` where the stream's lines end.
     """
 
     media: bytes
@@ -73,6 +73,7 @@ class Stream(NamedTuple):
     protocol: bytes
     is_udp: bool
     is_rtp: bool
+    address: Connection | None
     connection: Connection | None
     rtcp: Rtcp | None
     direction: bytes
@@ -87,20 +88,11 @@ class Session(NamedTuple):
     connection: Connection | None
     streams: tuple[Stream, ...]
 
-    def address(self, stream: Stream) -> Connection | None:
-        """The connection that holds for a stream: its own, else the session's (RFC 8866 section 5.7)."""
-        return stream.connection or self.connection
-
     @property
     def is_on_hold(self) -> bool:
         """Whether no live stream asks for media both ways (RFC 3264 section 8.4)."""
         live = [stream for stream in self.streams if stream.port]
-        return bool(live) and all(self._holds(stream) for stream in live)
-
-    def _holds(self, stream: Stream) -> bool:
-        connection = self.address(stream)
-        unspecified = connection is not None and connection.host == UNSPECIFIED
-        return unspecified or stream.direction != b"sendrecv"
+        return bool(live) and not [stream for stream in live if _is_both_ways(stream)]
 
 
 def parse(data: bytes, start: int, end: int) -> Session:
@@ -134,12 +126,12 @@ def parse(data: bytes, start: int, end: int) -> Session:
     streams = []
     for index, following in zip_longest(starts, starts[1:]):
         until = end if following is None else lines[following].start() + 1
-        streams.append(_stream(lines[index:following], direction, until))
+        streams.append(_stream(lines[index:following], connection, direction, until))
     return Session(origin, connection, tuple(streams))
 
 
-def _stream(lines: list[Line], direction: bytes, end: int) -> Stream:
-    """One m-line, first of `lines`, and the lines below it."""
+def _stream(lines: list[Line], shared: Connection | None, direction: bytes, end: int) -> Stream:
+    """One m-line, first of `lines`, and the lines below it, after what the session has for all."""
     media = lines[0]
     name, port, count, protocol = media.group(1, 2, 3, 4)
     connection_at = media.end()
@@ -169,12 +161,18 @@ def _stream(lines: list[Line], direction: bytes, end: int) -> Stream:
         protocol,
         is_udp,
         is_udp and b"RTP/" in upper,
+        connection or shared,
         connection,
         rtcp,
         direction,
         connection_at,
         end,
     )
+
+
+def _is_both_ways(stream: Stream) -> bool:
+    unspecified = stream.address is not None and stream.address.host == UNSPECIFIED
+    return stream.direction == b"sendrecv" and not unspecified
 
 
 def _address(line: Line, group: str) -> Connection:

@@ -20,8 +20,8 @@ _START_LINE = re.compile(
 )
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _BARE_CR = re.compile(rb"\r(?!\n)")
-# Any line of a head with those folded into it: all of it, name, value; one that is no header line has no name.
-_HEADER_LINES = re.compile(rb"((?:(" + TOKEN + rb")[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*)|[^\n]*+)\n)")
+# Any line of a head with those folded into it: up to its value, its name, its value; without a name it is no header.
+_HEADER_LINES = re.compile(rb"(?:((" + TOKEN + rb")[ \t]*+:[ \t]*+)([^\n]*+(?:\n[ \t][^\n]*+)*)|[^\n]*+)\n")
 _CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]++(" + TOKEN + rb")" + LWS + rb"\Z")
 _TAG = re.compile(rb";" + LWS + rb"(?i:tag)" + LWS + rb"=" + LWS + rb"(" + TOKEN + rb")")
 
@@ -59,8 +59,8 @@ _ONCE = frozenset({b"from", b"to", b"call-id", b"cseq", b"content-length", b"con
 _NEEDED = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
 
 
-# One recorded header line: its long name in lower case, and start and end of its value.
-Header = tuple[bytes, int, int]
+# One recorded header line: its long name in lower case, its value as it came, and where that starts.
+Header = tuple[bytes, bytes, int]
 
 # Replace the bytes from a start to an end by others.
 Edit = tuple[int, int, bytes]
@@ -69,7 +69,7 @@ Edit = tuple[int, int, bytes]
 class Message(NamedTuple):
     """A parsed message. `status` is 0 in a request; `method` is the CSeq method in a response.
 
-    `first` is the value of the first header line of each name.
+    `first` is the value of the first header line of each name as it came.
     """
 
     data: bytes
@@ -85,11 +85,11 @@ class Message(NamedTuple):
 
     def values(self, name: bytes) -> list[bytes]:
         """The value of each header line of that (long, lower-case) name, in order."""
-        return [self.data[start:end].rstrip() for found, start, end in self.headers if found == name]
+        return [value.rstrip() for found, value, _ in self.headers if found == name]
 
     def value(self, name: bytes) -> bytes:
         """The value of the first such header line, empty when there is none."""
-        return self.first.get(name, b"")
+        return self.first.get(name, b"").rstrip()
 
     @property
     def from_tag(self) -> bytes:
@@ -175,18 +175,18 @@ def _headers(data: bytes, start: int, end: int) -> tuple[list[Header], dict[byte
     lines = _HEADER_LINES.findall(data, start, end)
     if len(lines) > _MAX_HEADER_LINES:
         raise MalformedError(f"more than {_MAX_HEADER_LINES} header lines")
-    for line, written, value in lines:
-        start += len(line)
+    for lead, written, value in lines:
+        start += len(lead)
         name = _NAMES.get(written.lower())
-        if name is None:
-            if not written:
-                raise MalformedError(f"neither a header line nor an empty line before byte {start}")
-            continue
-        headers.append((name, start - 1 - len(value), start - 1))
-        if name not in first:
-            first[name] = value.rstrip()
-        elif name in _ONCE:
-            raise MalformedError(f"{name.decode()} is given twice")
+        if name is not None:
+            headers.append((name, value, start))
+            if name not in first:
+                first[name] = value
+            elif name in _ONCE:
+                raise MalformedError(f"{name.decode()} is given twice")
+        elif not written:
+            raise MalformedError(f"neither a header line nor an empty line at byte {start}")
+        start += len(value) + 1
     return headers, first
 
 

@@ -29,8 +29,9 @@ def test_message_parse_answers_or_says_malformed(data: bytes) -> None:
         return
     assert parsed.data is data
     assert 0 < parsed.body[0] <= parsed.body[1] <= len(data)
-    for _, start, end in parsed.headers:
-        assert 0 < start <= end < parsed.body[0]
+    for _, value, start in parsed.headers:
+        assert 0 < start <= start + len(value) < parsed.body[0]
+        assert data.startswith(value, start)
 
 
 @given(GARBAGE, st.booleans())

@@ -28,7 +28,7 @@ def test_everything_in_its_place() -> None:
     assert (audio.media, audio.port, audio.port_count, audio.protocol) == (b"audio", 16384, 1, b"RTP/AVP")
     assert [data[slice(*stream.port_span)] for stream in found.streams] == [b"16384", b"18000", b"4000"]
     assert audio.connection is None
-    assert found.address(audio) == found.connection
+    assert audio.address == found.connection
     assert audio.direction == image.direction == b"sendonly"
 
     assert video.port_count == 2
