@@ -27,9 +27,10 @@ from gateway.masquerade.rewrite import rewrite
 from gateway.networks import Networks
 from gateway.notices import Notice, Subject
 from gateway.sdp import session as sdp
-from gateway.sip.contact import contacts
+from gateway.sip.grammar import DEFAULT_PORT
 from gateway.sip.message import Message, parse
 from gateway.sip.response import unavailable
+from gateway.sip.uri import hostports
 from gateway.sip.via import top_sent_by
 from gateway.wire import Datagram
 from rules.model import Endpoint, Forward, Traffic
@@ -324,7 +325,8 @@ def _other_addresses(message: Message, phone: Endpoint) -> list[Endpoint]:
     top = message.first[b"via"] if message.is_request else b""
     if not _names_others(b" ".join((*values, top)), phone):
         return []
-    found = [(contact.host, contact.port) for value in values for contact in contacts(value)]
+    named = [each for value in values for each in hostports(value, 0, len(value))]
+    found = [(each.host, DEFAULT_PORT if each.port is None else each.port) for each in named]
     sent_by = top_sent_by(top)
     if sent_by is not None:
         found.append(sent_by)

@@ -21,7 +21,7 @@ class Description(Generic[Thing]):
     @property
     def everything(self) -> frozenset[Thing]:
         """All that may be used just now."""
-        return self.current.union(*(things for _, things in self.proposed))
+        return self.current.union(*[things for _, things in self.proposed]) if self.proposed else self.current
 
     def announce(self, things: frozenset[Thing]) -> "Description[Thing]":
         """Sent in a response or an ACK."""
