@@ -61,7 +61,7 @@ def test_flows_that_stay(flow: Flow) -> None:
         (inward(RTP.port, RTP.inside, STRANGER), {RTP.inside}),
         (inward(RTP.port, RTP.inside)._replace(reply_target=Endpoint(PEER.ip, 57693)), {RTP.inside}),
     ],
-    ids=["older than the forward", "port of another", "led elsewhere", "taken for the router's", "not allowed", "bent"],
+    ids=["older than the forward", "port of another", "led elsewhere", "the router's", "not allowed", "bent"],
 )
 def test_flows_that_must_go(flow: Flow, cut: set[Endpoint]) -> None:
     assert judge(flow, RTP) == (True, frozenset(cut))
