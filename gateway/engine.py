@@ -27,7 +27,8 @@ from gateway.masquerade.rewrite import rewrite
 from gateway.networks import Networks
 from gateway.notices import Notice, Subject
 from gateway.sdp import session as sdp
-from gateway.sip.grammar import DEFAULT_PORT
+from gateway.sip.body import sdp_span
+from gateway.sip.grammar import DEFAULT_PORT, HIGHEST_PORT, LOWEST_PORT, TRANSACTION_SECONDS
 from gateway.sip.message import Message, parse
 from gateway.sip.response import unavailable
 from gateway.sip.uri import hostports
@@ -35,11 +36,9 @@ from gateway.sip.via import top_sent_by
 from gateway.wire import Datagram
 from rules.model import Endpoint, Forward, Traffic
 
-_TRANSACTION_SECONDS = 32.0  # 64*T1, the longest a request waits for its response
 _RETRY_AFTER = 5
 _PHONES_REMEMBERED = 4096
-_LOWEST_PORT = 1024
-_HIGHEST_PORT = 65535
+_MOST_ADDRESSES = 8  # of one phone in one message
 _DIALOG_METHODS = frozenset({b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE"})
 
 
@@ -192,10 +191,16 @@ class Engine:
             raise LimitError("the outside interface has no address to announce")
         if self._is_ack_of_refused(message, Side.INSIDE, now):
             return None
+        in_dialog = message.method in _DIALOG_METHODS
+        if in_dialog and b"content-encoding" in message.first and message.body[0] < message.body[1]:
+            raise NotUnderstoodError("an encoded body, which may hold a session description")
         session = _session(message)
         described = None if session is None else of_phone(session, phone.ip, self._networks)
-        self._hold_phone(message, phone, now)
-        if message.method in _DIALOG_METHODS:
+        addresses = _listening_at(message, phone)
+        if in_dialog:
+            self._make_sure_of_call(message, described, phone)
+        self._hold_phone(message, phone, addresses, now)
+        if in_dialog:
             self.calls.take(message, Side.INSIDE, phone, described, now)
             self._make_sure_of_leases(described)
         elif message.method == b"REGISTER" and message.is_request:
@@ -205,8 +210,10 @@ class Engine:
     def _inward(self, message: Message, datagram: Datagram, now: float) -> bytes | None:
         phone = datagram.destination
         public = self.ledger.public
-        if phone.ip not in self._networks or public is None:
+        if phone.ip not in self._networks:
             raise ForeignAddressError(f"{phone.ip} is not an inside address and is written to from outside")
+        if public is None:
+            raise NotUnderstoodError("the outside interface has no address that it could speak of")
         if self._is_ack_of_refused(message, Side.OUTSIDE, now):
             return None
         session = _session(message)
@@ -230,17 +237,13 @@ class Engine:
             raise LimitError("refused a moment ago")
         return message.method == b"ACK"
 
-    def _hold_phone(self, message: Message, phone: Endpoint, now: float) -> None:
+    def _hold_phone(self, message: Message, phone: Endpoint, addresses: list[Endpoint], now: float) -> None:
         """Lease a public port for each address of its own that the phone wants to be reached at."""
         registers = message.method == b"REGISTER" or self.registrations.is_registered(phone)
         kind = HolderKind.TRANSACTION if registers else HolderKind.PEER
-        until = now + (_TRANSACTION_SECONDS if registers else self._settings.idle)
+        until = now + (TRANSACTION_SECONDS if registers else self._settings.idle)
         holder = _holder_of(phone, kind)
-        others = _other_addresses(message, phone)
-        for address in others:
-            if not _LOWEST_PORT <= address.port <= _HIGHEST_PORT:
-                raise ForeignAddressError(f"{phone} wants SIP at {address}; such ports are never opened")
-        for address in (phone, *others):
+        for address in addresses:
             self.ledger.hold_signalling(address, holder, until, now)
 
     def _make_sure_of_ports(self, message: Message, session: sdp.Session | None, phone: Endpoint) -> None:
@@ -250,6 +253,13 @@ class Engine:
         needed = 1 if session is None else sum(1 for stream in session.streams if stream.port)
         if needed > self.ledger.media_pairs_left:
             raise NoPortLeftError("no media ports left for the answer: widen media.ports")
+
+    def _make_sure_of_call(self, message: Message, described: Described | None, phone: Endpoint) -> None:
+        """Only an INVITE or its answer can bring media into a call that is not known here."""
+        if described is None or not described.media or message.method == b"INVITE":
+            return
+        if CallId(message.call_id, phone.ip) not in self.calls:
+            raise NotUnderstoodError("media in a call that began before this gateway")
 
     def _make_sure_of_leases(self, described: Described | None) -> None:
         """A description of media that no known call has would leave half rewritten."""
@@ -284,9 +294,7 @@ class Engine:
             if refused.until > now:
                 break
             del self._refused[key]
-        self._refused[message.call_id, message.cseq, sender] = _Refused(
-            hash(message.data), now + _TRANSACTION_SECONDS
-        )
+        self._refused[message.call_id, message.cseq, sender] = _Refused(hash(message.data), now + TRANSACTION_SECONDS)
         return Refuse(asked, datagram.source, unavailable(message, _RETRY_AFTER))
 
     def _as_seen_outside(self, phone: Endpoint) -> Endpoint | None:
@@ -305,13 +313,10 @@ class Engine:
 
 def _session(message: Message) -> sdp.Session | None:
     """The session description of a message that can be part of a call's offer and answer."""
-    start, end = message.body
-    if start == end or message.method not in _DIALOG_METHODS or b"content-encoding" in message.first:
+    if message.method not in _DIALOG_METHODS or b"content-encoding" in message.first:
         return None
-    kind = message.value(b"content-type")
-    if kind != b"application/sdp" and kind.split(b";", 1)[0].strip().lower() != b"application/sdp":
-        return None
-    return sdp.parse(message.data, start, end)
+    span = sdp_span(message)
+    return None if span is None else sdp.parse(message.data, *span)
 
 
 @lru_cache(maxsize=_PHONES_REMEMBERED)
@@ -319,13 +324,26 @@ def _holder_of(phone: Endpoint, kind: HolderKind) -> Holder:
     return Holder.of(kind, str(phone))
 
 
+def _listening_at(message: Message, phone: Endpoint) -> list[Endpoint]:
+    """The phone's source address, and where else on itself it says that it listens for SIP.
+
+    ForeignAddressError for ports that are never opened, NotUnderstoodError for more addresses than any phone has.
+    """
+    addresses = [phone, *_other_addresses(message, phone)]
+    if len(addresses) > _MOST_ADDRESSES:
+        raise NotUnderstoodError(f"{len(addresses)} addresses of {phone.ip} in one message")
+    for address in addresses:
+        if not LOWEST_PORT <= address.port <= HIGHEST_PORT:
+            raise ForeignAddressError(f"{phone} wants SIP at {address}; such ports are never opened")
+    return addresses
+
+
 def _other_addresses(message: Message, phone: Endpoint) -> list[Endpoint]:
-    """Where else on itself than at its source address a phone says that it listens for SIP."""
     values = message.values(b"contact")
     top = message.first[b"via"] if message.is_request else b""
     if not _names_others(b" ".join((*values, top)), phone):
         return []
-    named = [each for value in values for each in hostports(value, 0, len(value))]
+    named = [each for value in values for each in hostports(value, 0, len(value)) if not each.is_maddr]
     found = [(each.host, DEFAULT_PORT if each.port is None else each.port) for each in named]
     sent_by = top_sent_by(top)
     if sent_by is not None:

@@ -4,15 +4,17 @@ Every row has holders; a row lives exactly as long as it has one. Whatever chang
 kernel should have in `take_changes`, so that the rules follow the ledger without ever reading it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from gateway.calls.bindings import Binding, Hold, Holder, MediaAddress
 from gateway.calls.deadlines import Deadlines
 from gateway.calls.ports import MediaPorts, SignallingPorts
-from gateway.errors import ForeignAddressError, NoPortLeftError
+from gateway.errors import ForeignAddressError, LimitError, NoPortLeftError
 from rules.model import Endpoint, Forward, Purpose
 
 _FOREVER = float("inf")
+_MOST_SIGNALLING = 64  # SIP addresses of one inside host: a whole exchange has fewer, a port scan from inside more
 
 
 class Ledger:
@@ -26,6 +28,7 @@ class Ledger:
         self._by_inside: dict[Endpoint, Binding] = {}
         self._by_port: dict[int, Binding] = {}
         self._held: dict[Holder, set[Endpoint]] = {}
+        self._phones: Counter[str] = Counter()
         self._deadlines = Deadlines[tuple[Endpoint, Holder]]()
         self._changes: dict[Endpoint, Forward | None] = {}
         self.use_ports(media, signalling, taken)
@@ -58,10 +61,16 @@ class Ledger:
         return len(self._media)
 
     def hold_signalling(self, inside: Endpoint, holder: Holder, until: float, now: float) -> None:
-        """Lease a public port for SIP, or prolong a hold. NoPortLeftError when the pool is empty."""
+        """Lease a public port for SIP, or prolong a hold.
+
+        NoPortLeftError when the pool is empty, LimitError when one host wants more than its share.
+        """
         binding = self._by_inside.get(inside)
         if binding is None:
+            if self._phones[inside.ip] >= _MOST_SIGNALLING:
+                raise LimitError(f"{inside.ip} has {_MOST_SIGNALLING} SIP addresses already, the most for one host")
             binding = self._bind(inside, self._signalling.lease(inside.port), Purpose.SIGNALLING, now)
+            self._phones[inside.ip] += 1
         elif binding.purpose.is_media:
             raise ForeignAddressError(f"{inside} sends SIP from an address that a call uses for media")
         self._hold(binding, holder, Hold(until))
@@ -162,6 +171,10 @@ class Ledger:
 
     def _unbind(self, binding: Binding) -> None:
         del self._by_inside[binding.inside], self._by_port[binding.port]
+        if not binding.purpose.is_media:
+            self._phones[binding.inside.ip] -= 1
+            if not self._phones[binding.inside.ip]:
+                del self._phones[binding.inside.ip]
         self._changes[binding.inside] = None
         # each range knows its own; they may have moved since the port was leased
         self._signalling.give_back(binding.port)

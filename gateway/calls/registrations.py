@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from gateway.calls.bindings import Holder, HolderKind
 from gateway.calls.ledger import Ledger
 from gateway.sip.contact import contacts, is_star, seconds
+from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
 from gateway.sip.uri import address_of_record
 from rules.model import Endpoint
 
 _DEFAULT_LIFETIME = 3600
-_TRANSACTION_SECONDS = 32.0  # timer F, RFC 3261 section 17.1.2.2
 _MOST_REQUESTS = 4096
 
 
@@ -78,7 +78,7 @@ class Registrations:
             registrar,
             wishes,
             any(is_star(value) for value in values),
-            now + _TRANSACTION_SECONDS,
+            now + TRANSACTION_SECONDS,
         )
 
     def answered(self, message: Message, now: float) -> Registration | None:
@@ -109,8 +109,7 @@ class Registrations:
             self._granted[holder] = registration
         else:
             self._granted.pop(holder, None)
-        self._promise((), () if before is None else before.contacts)
-        self._promise(agreed, ())
+        self._promise(agreed, () if before is None else before.contacts)
         return registration
 
     def expired(self, holder: Holder, inside: Endpoint) -> Registration | None:
@@ -142,10 +141,12 @@ class Registrations:
 
     def _promise(self, more: Iterable[Endpoint], less: Iterable[Endpoint]) -> None:
         """Count the registrations behind each address; addresses without one are not kept."""
-        # a mapping would be taken for counts
-        self._promised.update(list(more))
-        self._promised.subtract(list(less))
-        self._promised = +self._promised
+        for inside in more:
+            self._promised[inside] += 1
+        for inside in less:
+            self._promised[inside] -= 1
+            if not self._promised[inside]:
+                del self._promised[inside]
 
     def _forget_unanswered(self, now: float) -> None:
         """Requests that no answer came for; insertion order is their order in time."""

@@ -12,3 +12,6 @@ PORT = rb"[0-9]{1,5}"
 QUOTED_STRING = rb'"[^"\\]*+(?:\\(?s:.)[^"\\]*+)*+(?:"|\\?\Z)'
 
 DEFAULT_PORT = 5060
+LOWEST_PORT = 1024  # what is below belongs to the system that a phone runs on, and is never opened
+HIGHEST_PORT = 65535
+TRANSACTION_SECONDS = 32.0  # 64*T1, the longest that a request waits for its response (section 17.1.1.2)

@@ -102,11 +102,6 @@ class Message(NamedTuple):
         return tag(self.value(b"to"))
 
 
-def looks_like_sip(data: bytes) -> bool:
-    """Tell a SIP message from keep-alives (RFC 5626) and STUN, without parsing it."""
-    return _START_LINE.match(data) is not None
-
-
 def parse(data: bytes) -> Message:
     """Read one datagram as one message.
 

@@ -6,9 +6,9 @@ from gateway.sip import message
 
 
 def sip(start: str, headers: Iterable[str], body: str = "") -> bytes:
-    """A message with its Content-Length; the header lines are given whole."""
+    """A message with its Content-Length; the header lines are given whole, and a body is SDP unless they say more."""
     lines = [start, *headers]
-    if body:
+    if body and not any(line.startswith("Content-Type:") for line in lines):
         lines.append("Content-Type: application/sdp")
     lines += [f"Content-Length: {len(body)}", "", body]
     return "\r\n".join(lines).encode()

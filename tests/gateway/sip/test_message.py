@@ -1,7 +1,7 @@
 import pytest
 
 from gateway.errors import MalformedError
-from gateway.sip.message import looks_like_sip, parse, splice, tag
+from gateway.sip.message import parse, splice, tag
 
 HEADERS = (
     "Via: SIP/2.0/UDP 10.0.0.11:5060;branch=z9hG4bK1",
@@ -157,11 +157,6 @@ def test_a_content_length_that_cannot_be(length: str) -> None:
 def test_what_is_not_a_message(data: bytes) -> None:
     with pytest.raises(MalformedError):
         parse(data)
-
-
-def test_telling_sip_from_keepalives() -> None:
-    assert looks_like_sip(message(*HEADERS))
-    assert not any(looks_like_sip(data) for data in (b"", b"\r\n\r\n", b"\0", bytes.fromhex("000100002112a442")))
 
 
 @pytest.mark.parametrize(
