@@ -62,14 +62,20 @@ class ControlServer:
         self._clients.add(task)
         try:
             async with asyncio.timeout(self._patience):
+                # drained to the last byte before the end: abort() after a close that had to wait for its buffer raises
+                # AttributeError in Python 3.11.2
+                writer.transport.set_write_buffer_limits(0)
                 writer.write(await self._reply(reader) + b"\n")
+                await writer.drain()
                 writer.close()
-                await writer.wait_closed()
         except (TimeoutError, ConnectionError) as error:
             log.debug("a client of the control socket was given up: %r", error)
+            writer.transport.abort()
+        except BaseException:
+            writer.transport.abort()
+            raise
         finally:
             self._clients.discard(task)
-            writer.transport.abort()
 
     async def _reply(self, reader: asyncio.StreamReader) -> bytes:
         try:

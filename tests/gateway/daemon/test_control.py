@@ -1,12 +1,14 @@
 """Command line and gateway over a Unix socket: one line of JSON each way."""
 
 import asyncio
+import gc
 import json
 import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +25,7 @@ async def answer(command: str) -> object:
         case "calls":
             return [{"label": "3f2a9c01", "peer": 'Zoë "Z"', "expires_in": float("inf")}]
         case "big":
-            return "x" * 1_000_000
+            return "x" * 4_000_000
         case "hang":
             await asyncio.Event().wait()
         case "broken":
@@ -37,12 +39,18 @@ async def answer(command: str) -> object:
 
 @asynccontextmanager
 async def server(path: Path, patience: float = 10.0) -> AsyncIterator[ControlServer]:
+    """A server that answers; what its tasks raise and nobody takes fails the test."""
+    untaken: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: untaken.append(context))
     control = ControlServer(path, answer, patience)
     await control.start()
     try:
         yield control
     finally:
         await control.close()
+        await asyncio.sleep(0)
+        gc.collect()
+    assert not untaken
 
 
 @pytest.fixture
@@ -77,7 +85,7 @@ def test_a_command_gets_its_answer(path: Path) -> None:
     async def scene() -> None:
         async with server(path):
             assert await asked(path, "calls") == [{"label": "3f2a9c01", "peer": 'Zoë "Z"', "expires_in": None}]
-            assert await asked(path, "big") == "x" * 1_000_000
+            assert await asked(path, "big") == "x" * 4_000_000
 
     asyncio.run(scene())
 
