@@ -10,6 +10,7 @@ from typing import NamedTuple
 from gateway.calls.bindings import Holder, HolderKind, MediaAddress
 from gateway.calls.dialog import Dialog, DialogId, DialogState, Event, Invite, InviteState, Side
 from gateway.calls.media import Described
+from gateway.sdp.offer_answer import Terms
 from gateway.sip.message import Message
 from rules.model import Endpoint
 
@@ -69,7 +70,7 @@ class Call:
     @property
     def is_on_hold(self) -> bool:
         """Whether some party asked for silence."""
-        return any(dialog.holding for dialog in self.dialogs.values())
+        return any(dialog.is_on_hold for dialog in self.dialogs.values())
 
     @property
     def deadline(self) -> float:
@@ -83,7 +84,7 @@ class Call:
 
         The hosts are None when one of them cannot be known.
         """
-        everything = [invite.offer for invite in self._pending()]
+        everything = [invite.offer.things for invite in self._pending() if invite.offer is not None]
         for dialog in self.dialogs.values():
             everything += [description.everything for description in dialog.media.values()]
         local = set()
@@ -168,7 +169,7 @@ class Call:
             if described is not None:
                 dialog.propose(sender, message.cseq, described)
         elif described is not None:
-            invite.offer = described.media
+            invite.offer = Terms(described.media, described.on_hold)
 
     def _invite_response(
         self, message: Message, sender: Side, name: DialogId, described: Described | None, now: float

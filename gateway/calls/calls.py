@@ -9,7 +9,8 @@ from gateway.calls.call import Call, CallId
 from gateway.calls.deadlines import Deadlines
 from gateway.calls.dialog import Invite, Side
 from gateway.calls.ledger import Ledger
-from gateway.calls.media import Described, FarHost
+from gateway.calls.media import Described, FarHost, Media
+from gateway.sdp.offer_answer import Terms
 from gateway.sip.message import Message
 from gateway.sip.uri import address_of_record
 from rules.model import Endpoint, Traffic
@@ -153,7 +154,7 @@ def _call_of(name: CallId, message: Message, sender: Side, phone: Endpoint, now:
     call = Call(name, phone, caller, address_of_record(peer), now, heard=now)
     if not message.is_request:
         # what the caller described went by before this gateway was there to read it
-        unknown = frozenset({FarHost(None)})
+        unknown = Terms[Media](frozenset({FarHost(None)}))
         call.invites[caller, message.cseq] = Invite.begin(caller, message.cseq, now, unknown)
     return call
 

@@ -3,12 +3,12 @@
 A pair that is not in a table is not an error: nothing happens (a late or repeated message).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import NamedTuple
 
 from gateway.calls.media import Described, Media
-from gateway.sdp.offer_answer import Description
+from gateway.sdp.offer_answer import Description, Terms
 from gateway.sip.message import Message
 
 
@@ -125,17 +125,17 @@ class DialogId(NamedTuple):
 
 @dataclass(slots=True)
 class Invite:
-    """One INVITE transaction; `offer` is what its request described, `dialog` the one it was sent in."""
+    """One INVITE transaction; `offer` is what its request described, if anything, `dialog` the one it was sent in."""
 
     caller: Side
     cseq: int
     deadline: float
-    offer: frozenset[Media] = frozenset()
+    offer: Terms[Media] | None = None
     state: InviteState = InviteState.TRYING
     dialog: DialogId | None = None
 
     @classmethod
-    def begin(cls, caller: Side, cseq: int, now: float, offer: frozenset[Media] = frozenset()) -> "Invite":
+    def begin(cls, caller: Side, cseq: int, now: float, offer: Terms[Media] | None = None) -> "Invite":
         """A request that has just been sent."""
         return cls(caller, cseq, now + INVITE_PATIENCE[InviteState.TRYING], offer)
 
@@ -168,15 +168,19 @@ class Dialog:
     media: dict[Side, Description[Media]]
     state: DialogState = DialogState.EARLY
     deadline: float = _FOREVER
-    holding: set[Side] = field(default_factory=set)
 
     @classmethod
     def of(cls, name: DialogId, invite: Invite) -> "Dialog":
         """A dialog begins with what its INVITE offered, still to be agreed."""
         dialog = cls(name, invite.id, {side: Description() for side in Side})
-        if invite.offer:
+        if invite.offer is not None:
             dialog.media[invite.caller] = dialog.media[invite.caller].propose(invite.cseq, invite.offer)
         return dialog
+
+    @property
+    def is_on_hold(self) -> bool:
+        """Whether what is in force of either party asks for silence."""
+        return True in [description.current.on_hold for description in self.media.values()]
 
     def happens(self, event: Event, now: float) -> bool:
         """Take the transition for an event; whether there was one."""
@@ -203,10 +207,7 @@ class Dialog:
         """The request of that number was refused."""
         self.media[sender] = self.media[sender].withdraw(cseq)
 
-    def _meant(self, sender: Side, described: Described) -> frozenset[Media]:
+    def _meant(self, sender: Side, described: Described) -> Terms[Media]:
         """On hold by an unspecified address, the media in force stay as they are for the way back."""
-        if described.on_hold:
-            self.holding.add(sender)
-        else:
-            self.holding.discard(sender)
-        return described.media | self.media[sender].current if described.paused else described.media
+        before = self.media[sender].current.things if described.paused else frozenset[Media]()
+        return Terms(described.media | before, described.on_hold)

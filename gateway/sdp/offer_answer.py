@@ -6,35 +6,42 @@ an ACK is in force at once.
 """
 
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Thing = TypeVar("Thing")
+
+
+class Terms(NamedTuple, Generic[Thing]):
+    """What one description says: the things that may be used, and whether its sender asks for silence."""
+
+    things: frozenset[Thing] = frozenset()
+    on_hold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Description(Generic[Thing]):
     """What is in force, and what is proposed by the request of each CSeq number."""
 
-    current: frozenset[Thing] = frozenset()
-    proposed: tuple[tuple[int, frozenset[Thing]], ...] = field(default=())
+    current: Terms[Thing] = field(default_factory=Terms)
+    proposed: tuple[tuple[int, Terms[Thing]], ...] = ()
 
     @property
     def everything(self) -> frozenset[Thing]:
         """All that may be used just now."""
-        return self.current.union(*[things for _, things in self.proposed]) if self.proposed else self.current
+        things = self.current.things
+        return things.union(*[terms.things for _, terms in self.proposed]) if self.proposed else things
 
-    def announce(self, things: frozenset[Thing]) -> "Description[Thing]":
+    def announce(self, terms: Terms[Thing]) -> "Description[Thing]":
         """Sent in a response or an ACK."""
-        return Description(things, self.proposed)
+        return Description(terms, self.proposed)
 
-    def propose(self, cseq: int, things: frozenset[Thing]) -> "Description[Thing]":
+    def propose(self, cseq: int, terms: Terms[Thing]) -> "Description[Thing]":
         """Sent in a request."""
-        others = tuple(offer for offer in self.proposed if offer[0] != cseq)
-        return Description(self.current, (*others, (cseq, things)))
+        return Description(self.current, (*self.withdraw(cseq).proposed, (cseq, terms)))
 
     def agree(self, cseq: int) -> "Description[Thing]":
         """That request was accepted."""
-        agreed = [things for number, things in self.proposed if number == cseq]
+        agreed = [terms for number, terms in self.proposed if number == cseq]
         return Description(agreed[0], self.withdraw(cseq).proposed) if agreed else self
 
     def withdraw(self, cseq: int) -> "Description[Thing]":

@@ -47,6 +47,28 @@ def test_hold_by_the_unspecified_address_keeps_the_ports_for_resuming(
     assert flow.rtp == UP
 
 
+def is_on_hold(flow: Flow) -> bool:
+    (call,) = flow.engine.calls
+    return call.is_on_hold
+
+
+def test_on_hold_is_what_was_agreed_last(flow: Flow, alice: Party, provider: Party) -> None:
+    hold, resume = audio("10.0.0.11", 16384, "a=sendonly"), audio("10.0.0.11", 16384)
+    alice.asks("INVITE", sdp=hold)
+    assert not is_on_hold(flow)
+    provider.answers("488 Not Acceptable Here", tag="service-tag")
+    assert not is_on_hold(flow)
+    alice.asks("INVITE", sdp=hold)
+    provider.answers("200 OK", tag="service-tag", sdp=audio("198.51.100.20", 40000))
+    assert is_on_hold(flow)
+    alice.asks("INVITE", sdp=resume)
+    provider.answers("491 Request Pending", tag="service-tag")
+    assert is_on_hold(flow)
+    alice.asks("INVITE", sdp=resume)
+    provider.answers("200 OK", tag="service-tag", sdp=audio("198.51.100.20", 40000))
+    assert not is_on_hold(flow)
+
+
 def test_both_addresses_are_open_until_the_move_is_agreed(flow: Flow, alice: Party, provider: Party) -> None:
     alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
     assert flow.rtp == UP | {"20002 -> 10.0.0.11:17000 rtp from 198.51.100.20"}

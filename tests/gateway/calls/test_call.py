@@ -73,6 +73,13 @@ def test_on_hold_when_one_party_says_so(call: Call) -> None:
     assert call.is_on_hold
 
 
+def test_a_call_that_begins_on_hold_is_so_when_it_is_agreed(call: Call) -> None:
+    take(call, "INVITE sip:b SIP/2.0", OURS._replace(on_hold=True))
+    assert not call.is_on_hold
+    take(call, "SIP/2.0 200 OK", theirs("198.51.100.20"), "desk")
+    assert call.is_on_hold
+
+
 def test_the_next_deadline(call: Call) -> None:
     assert call.deadline == float("inf")
     take(call, "INVITE sip:b SIP/2.0", OURS)

@@ -17,6 +17,7 @@ from gateway.calls.dialog import (
     Side,
 )
 from gateway.calls.media import Described, FarHost
+from gateway.sdp.offer_answer import Terms
 from gateway.sip.message import parse
 from rules.model import Endpoint, Purpose
 
@@ -92,12 +93,12 @@ def test_a_dialogs_name_is_the_same_in_all_its_messages(
 
 
 def test_a_dialog_begins_with_what_its_invite_offered() -> None:
-    transaction = Invite.begin(Side.INSIDE, 7, 0.0, frozenset({HERE}))
+    transaction = Invite.begin(Side.INSIDE, 7, 0.0, Terms(frozenset({HERE})))
     dialog = Dialog.of(NAME, transaction)
     assert dialog.media[Side.INSIDE].everything == {HERE}
-    assert dialog.media[Side.INSIDE].current == frozenset()
+    assert dialog.media[Side.INSIDE].current.things == frozenset()
     dialog.agree(Side.INSIDE, 7)
-    assert dialog.media[Side.INSIDE].current == {HERE}
+    assert dialog.media[Side.INSIDE].current.things == {HERE}
     assert dialog.media[Side.OUTSIDE].everything == frozenset()
 
 
@@ -107,13 +108,15 @@ def test_on_hold_is_said_by_each_party_for_itself() -> None:
     dialog.announce(Side.INSIDE, held)
     dialog.announce(Side.OUTSIDE, held)
     dialog.announce(Side.INSIDE, held._replace(on_hold=False))
-    assert dialog.holding == {Side.OUTSIDE}
+    assert dialog.is_on_hold
+    dialog.announce(Side.OUTSIDE, held._replace(on_hold=False))
+    assert not dialog.is_on_hold
 
 
 def test_an_unspecified_address_keeps_what_is_in_force() -> None:
     dialog = Dialog.of(NAME, invite())
     dialog.announce(Side.INSIDE, Described(frozenset({HERE}), on_hold=False, paused=False))
     dialog.announce(Side.INSIDE, Described(frozenset(), on_hold=True, paused=True))
-    assert dialog.media[Side.INSIDE].current == {HERE}
+    assert dialog.media[Side.INSIDE].current.things == {HERE}
     dialog.announce(Side.INSIDE, Described(frozenset(), on_hold=False, paused=False))
-    assert dialog.media[Side.INSIDE].current == frozenset()
+    assert dialog.media[Side.INSIDE].current.things == frozenset()

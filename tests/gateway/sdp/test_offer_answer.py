@@ -1,15 +1,15 @@
-from gateway.sdp.offer_answer import Description
+from gateway.sdp.offer_answer import Description, Terms
 
-OLD, NEW, NEWER = frozenset({"old"}), frozenset({"new"}), frozenset({"newer"})
+OLD, NEW, NEWER = [Terms(frozenset({thing})) for thing in ("old", "new", "newer")]
 IN_FORCE = Description(OLD)
 
 
 def test_what_is_announced_is_in_force_at_once() -> None:
-    assert IN_FORCE.announce(NEW).everything == NEW
+    assert IN_FORCE.announce(NEW).everything == {"new"}
 
 
 def test_a_proposal_stands_beside_what_is_in_force() -> None:
-    assert IN_FORCE.propose(2, NEW).everything == OLD | NEW
+    assert IN_FORCE.propose(2, NEW).everything == {"old", "new"}
 
 
 def test_agreed_it_takes_its_place() -> None:
@@ -27,8 +27,15 @@ def test_another_request_decides_nothing() -> None:
 
 
 def test_a_repeated_request_proposes_once() -> None:
-    assert IN_FORCE.propose(2, NEW).propose(2, NEWER).everything == OLD | NEWER
+    assert IN_FORCE.propose(2, NEW).propose(2, NEWER).everything == {"old", "newer"}
 
 
 def test_an_announcement_leaves_proposals_standing() -> None:
-    assert IN_FORCE.propose(2, NEW).announce(NEWER).everything == NEW | NEWER
+    assert IN_FORCE.propose(2, NEW).announce(NEWER).everything == {"new", "newer"}
+
+
+def test_on_hold_is_agreed_or_withdrawn_like_the_rest() -> None:
+    proposed = IN_FORCE.propose(2, OLD._replace(on_hold=True))
+    assert not proposed.current.on_hold
+    assert proposed.agree(2).current.on_hold
+    assert not proposed.withdraw(2).current.on_hold
