@@ -235,12 +235,14 @@ class Call:
         return [invite for invite in self.invites.values() if invite.is_pending]
 
     def _drop_what_is_over(self) -> None:
-        for key, invite in list(self.invites.items()):
-            if invite.state is InviteState.OVER:
-                del self.invites[key]
+        """A dialog takes the INVITEs along that were sent in it: nothing can come of them any more."""
         for name, dialog in list(self.dialogs.items()):
             if dialog.state is DialogState.OVER:
                 del self.dialogs[name]
+        for key, invite in list(self.invites.items()):
+            orphaned = invite.dialog is not None and invite.dialog not in self.dialogs
+            if orphaned or invite.state is InviteState.OVER:
+                del self.invites[key]
 
 
 def _failure(status: int) -> Event:

@@ -58,6 +58,16 @@ def test_a_bye_of_another_call_changes_nothing(flow: Flow, alice: Party, provide
     assert flow.rtp == UP
 
 
+def test_a_bye_ends_a_call_whose_change_nobody_has_answered(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    provider.answers("100 Trying", to=b"INVITE")
+    alice.asks("BYE")
+    provider.answers("200 OK", to=b"BYE")
+    assert (flow.open, flow.calls) == (set(), 0)
+    provider.answers("487 Request Terminated", tag="bob", to=b"INVITE")
+    assert (flow.open, flow.calls) == (set(), 0)
+
+
 def test_silence_both_ways_ends_a_call(flow: Flow) -> None:
     for packets in range(10):
         flow.count({RTP: Traffic(50 * packets, 50 * packets)})
