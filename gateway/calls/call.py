@@ -11,6 +11,7 @@ from gateway.calls.bindings import Holder, HolderKind, MediaAddress
 from gateway.calls.dialog import Dialog, DialogId, DialogState, Event, Invite, InviteState, Side
 from gateway.calls.media import Described
 from gateway.sdp.offer_answer import Terms
+from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
 from rules.model import Endpoint
 
@@ -74,9 +75,10 @@ class Call:
 
     @property
     def deadline(self) -> float:
-        """When the next transaction or dialog runs out of patience."""
-        timers: list[Invite | Dialog] = [*self.invites.values(), *self.dialogs.values()]
-        return min([timer.deadline for timer in timers], default=_FOREVER)
+        """When the next transaction, proposal or dialog runs out of patience."""
+        deadlines = [invite.deadline for invite in self.invites.values()]
+        deadlines += [dialog.next_deadline for dialog in self.dialogs.values()]
+        return min(deadlines, default=_FOREVER)
 
     @property
     def media(self) -> tuple[frozenset[MediaAddress], frozenset[str] | None]:
@@ -123,13 +125,12 @@ class Call:
                 dialog.withdraw(sender, message.cseq)
 
     def time_out(self, now: float) -> None:
-        """Let every transaction and dialog go whose deadline has passed."""
+        """Let everything go whose deadline has passed."""
         for invite in list(self.invites.values()):
             if invite.deadline <= now and invite.happens(Event.TIMEOUT, now):
                 self._invite_failed(invite, now)
         for dialog in self.dialogs.values():
-            if dialog.deadline <= now:
-                dialog.happens(Event.TIMEOUT, now)
+            dialog.time_out(now)
         self._drop_what_is_over()
 
     def hang_up(self) -> None:
@@ -152,7 +153,7 @@ class Call:
         elif described is not None and message.method == b"ACK":
             dialog.announce(sender, described)
         elif described is not None and message.method in (b"UPDATE", b"PRACK"):
-            dialog.propose(sender, message.cseq, described)
+            dialog.propose(sender, message.cseq, described, now + TRANSACTION_SECONDS)
 
     def _invite(
         self, message: Message, sender: Side, dialog: Dialog | None, described: Described | None, now: float

@@ -178,6 +178,12 @@ class Dialog:
         return dialog
 
     @property
+    def next_deadline(self) -> float:
+        """When it, or something that a party proposed in it, runs out of patience."""
+        offers = [offer.until for description in self.media.values() for offer in description.proposed]
+        return min(self.deadline, *offers) if offers else self.deadline
+
+    @property
     def is_on_hold(self) -> bool:
         """Whether what is in force of either party asks for silence."""
         return True in [description.current.on_hold for description in self.media.values()]
@@ -191,13 +197,20 @@ class Dialog:
         self.deadline = now + DIALOG_PATIENCE[state]
         return True
 
+    def time_out(self, now: float) -> None:
+        """Whatever nobody has answered by now is given up."""
+        if self.deadline <= now:
+            self.happens(Event.TIMEOUT, now)
+        for side, description in self.media.items():
+            self.media[side] = description.expire(now)
+
     def announce(self, sender: Side, described: Described) -> None:
         """A party described its media in a response or an ACK."""
         self.media[sender] = self.media[sender].announce(self._meant(sender, described))
 
-    def propose(self, sender: Side, cseq: int, described: Described) -> None:
-        """A party described its media in a request that may be refused."""
-        self.media[sender] = self.media[sender].propose(cseq, self._meant(sender, described))
+    def propose(self, sender: Side, cseq: int, described: Described, until: float = _FOREVER) -> None:
+        """A party described its media in a request that may be refused, or be answered by nobody until then."""
+        self.media[sender] = self.media[sender].propose(cseq, self._meant(sender, described), until)
 
     def agree(self, sender: Side, cseq: int) -> None:
         """The request of that number was accepted."""

@@ -8,6 +8,8 @@ an ACK is in force at once.
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
+_FOREVER = float("inf")
+
 Thing = TypeVar("Thing")
 
 
@@ -18,32 +20,45 @@ class Terms(NamedTuple, Generic[Thing]):
     on_hold: bool = False
 
 
+class Proposal(NamedTuple, Generic[Thing]):
+    """Terms that the request of a CSeq number proposes; after `until` no answer is waited for."""
+
+    cseq: int
+    terms: Terms[Thing]
+    until: float = _FOREVER
+
+
 @dataclass(frozen=True, slots=True)
 class Description(Generic[Thing]):
-    """What is in force, and what is proposed by the request of each CSeq number."""
+    """What is in force, and what is proposed."""
 
     current: Terms[Thing] = field(default_factory=Terms)
-    proposed: tuple[tuple[int, Terms[Thing]], ...] = ()
+    proposed: tuple[Proposal[Thing], ...] = ()
 
     @property
     def everything(self) -> frozenset[Thing]:
         """All that may be used just now."""
         things = self.current.things
-        return things.union(*[terms.things for _, terms in self.proposed]) if self.proposed else things
+        return things.union(*[offer.terms.things for offer in self.proposed]) if self.proposed else things
 
     def announce(self, terms: Terms[Thing]) -> "Description[Thing]":
         """Sent in a response or an ACK."""
         return Description(terms, self.proposed)
 
-    def propose(self, cseq: int, terms: Terms[Thing]) -> "Description[Thing]":
-        """Sent in a request."""
-        return Description(self.current, (*self.withdraw(cseq).proposed, (cseq, terms)))
+    def propose(self, cseq: int, terms: Terms[Thing], until: float = _FOREVER) -> "Description[Thing]":
+        """Sent in a request; repeating it prolongs nothing."""
+        until = min([until, *[offer.until for offer in self.proposed if offer.cseq == cseq]])
+        return Description(self.current, (*self.withdraw(cseq).proposed, Proposal(cseq, terms, until)))
 
     def agree(self, cseq: int) -> "Description[Thing]":
         """That request was accepted."""
-        agreed = [terms for number, terms in self.proposed if number == cseq]
+        agreed = [offer.terms for offer in self.proposed if offer.cseq == cseq]
         return Description(agreed[0], self.withdraw(cseq).proposed) if agreed else self
 
     def withdraw(self, cseq: int) -> "Description[Thing]":
         """That request was refused, or nothing came of it."""
-        return Description(self.current, tuple(offer for offer in self.proposed if offer[0] != cseq))
+        return Description(self.current, tuple(offer for offer in self.proposed if offer.cseq != cseq))
+
+    def expire(self, now: float) -> "Description[Thing]":
+        """Nobody answered what was proposed to be answered by now."""
+        return Description(self.current, tuple(offer for offer in self.proposed if offer.until > now))

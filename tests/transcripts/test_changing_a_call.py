@@ -136,3 +136,18 @@ def test_update_and_prack_describe_too(flow: Flow, alice: Party, provider: Party
     alice.asks("UPDATE", sdp=audio("10.0.0.11", 17002))
     provider.answers("504 Server Time-out", tag="service-tag", to=b"UPDATE")
     assert flow.rtp == {"20002 -> 10.0.0.11:17000 rtp from 198.51.100.30"}
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "PRACK"])
+def test_a_proposal_that_nobody_answers_is_gone_after_32_seconds(
+    flow: Flow, alice: Party, provider: Party, method: str
+) -> None:
+    alice.asks(method, sdp=audio("10.0.0.11", 17000))
+    provider.asks(method, "sip:alice@203.0.113.1:5060", far_tag="alice-tag", sdp=audio("198.51.100.30", 40000))
+    hosts = "198.51.100.20 198.51.100.30"
+    both = {f"20000 -> 10.0.0.11:16384 rtp from {hosts}", f"20002 -> 10.0.0.11:17000 rtp from {hosts}"}
+    flow.wait(31.9)
+    assert flow.rtp == both
+    flow.wait(0.2)
+    assert flow.rtp == UP
+    assert flow.calls == 1

@@ -39,3 +39,9 @@ def test_on_hold_is_agreed_or_withdrawn_like_the_rest() -> None:
     assert not proposed.current.on_hold
     assert proposed.agree(2).current.on_hold
     assert not proposed.withdraw(2).current.on_hold
+
+
+def test_a_proposal_lasts_until_its_time_and_repeating_it_prolongs_nothing() -> None:
+    proposed = IN_FORCE.propose(2, NEW, 32.0).propose(3, NEWER).propose(2, NEW, 40.0)
+    assert proposed.expire(31.9) == proposed
+    assert proposed.expire(32.0) == IN_FORCE.propose(3, NEWER)
