@@ -84,7 +84,7 @@ class Call:
     def media(self) -> tuple[frozenset[MediaAddress], frozenset[str] | None]:
         """Every address where the phone may receive just now, and every host that may send to it.
 
-        The hosts are None when one of them cannot be known.
+        The hosts are None when one of them was named before this gateway was there.
         """
         everything = [invite.offer.things for invite in self._pending() if invite.offer is not None]
         for dialog in self.dialogs.values():

@@ -12,7 +12,7 @@ _LOWEST_PORT = 1024
 
 
 class FarHost(NamedTuple):
-    """A host that the far side sends media from; None when only DNS knows its address."""
+    """A host that the far side sends media from; None when it was named before anybody here listened."""
 
     host: str | None
 
@@ -51,7 +51,10 @@ def of_phone(session: Session, phone: str, inside: Container[str]) -> Described:
 
 
 def of_far_side(session: Session, public: str) -> Described:
-    """The hosts that the far side sends its media from; behind the router's own address is an inside phone."""
+    """The hosts that the far side sends its media from; behind the router's own address is an inside phone.
+
+    Only addresses count: a host name would have to open to all, or to whatever a stranger's DNS says.
+    """
     hosts: set[Media] = set()
     paused = False
     for stream in session.streams:
@@ -59,12 +62,12 @@ def of_far_side(session: Session, public: str) -> Described:
             continue
         rtcp = stream.rtcp.connection if stream.rtcp is not None else None
         for connection in (stream.address, rtcp):
-            if connection is None or ":" in connection.host:
+            if connection is None or not connection.is_ipv4:
                 continue
             if connection.host == UNSPECIFIED:
                 paused = True
             elif connection.host != public:
-                hosts.add(FarHost(connection.host if connection.is_ipv4 else None))
+                hosts.add(FarHost(connection.host))
     return Described(frozenset(hosts), session.is_on_hold, paused)
 
 
