@@ -62,7 +62,7 @@ class ControlServer:
         self._clients.add(task)
         try:
             async with asyncio.timeout(self._patience):
-                # drained to the last byte before the end: abort() after a close that had to wait for its buffer raises
+                # drained to the last byte first: abort() after a close that had to wait for its buffer raises
                 # AttributeError in Python 3.11.2
                 writer.transport.set_write_buffer_limits(0)
                 writer.write(await self._reply(reader) + b"\n")

@@ -3,10 +3,10 @@
 import asyncio
 import json
 import re
-import socket
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +63,19 @@ def lay_rules(forwarding_was_off: bool) -> None:
     asyncio.run(lay())
 
 
+@contextmanager
+def claimed(router: Namespace) -> Iterator[None]:
+    """A gateway that runs on a router, as far as others can see."""
+    program = "from rules.kernel.claim import Claim; claim = Claim(); print(flush=True); input(); claim.close()"
+    gateway = router.start(sys.executable, "-c", program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert gateway.stdout is not None
+    gateway.stdout.readline()
+    try:
+        yield
+    finally:
+        gateway.communicate(b"\n", timeout=10)
+
+
 def test_check_is_content_with_a_fit_machine(config: Path, router: Namespace) -> None:
     code, out = at(router, config, *CHECK)
     assert code == 0
@@ -107,8 +120,7 @@ def test_clean_takes_everything_away_without_a_daemon(config: Path, router: Name
 
 
 def test_clean_says_that_a_running_gateway_will_be_back(config: Path, router: Namespace) -> None:
-    with closing(router.open_socket(socket.AF_UNIX)) as gateway:
-        gateway.bind("\0sipmasq")
+    with claimed(router):
         words = at(router, config, "clean")
         code, values = at(router, config, "clean", "--json")
     assert words == (
