@@ -101,7 +101,7 @@ class Calls:
                 call.heard = now
             elif now - call.heard >= self._silence:
                 call.hang_up()
-                self._settle(call, f"silent for {self._silence:.0f} s", now)
+                self._settle(call, f"no media here for {self._silence:.0f} s", now)
 
     def take_news(self) -> list[tuple[Call, str]]:
         """What became of calls since the last time, in words."""

@@ -78,7 +78,7 @@ def test_silence_both_ways_ends_a_call(flow: Flow) -> None:
     flow.wait(41)
     flow.count({RTP: Traffic(450, 450)})
     assert flow.open == set()
-    assert flow.notices[-1].endswith("silent for 300 s")
+    assert flow.notices[-1].endswith("no media here for 300 s")
 
 
 def test_sound_one_way_is_not_silence(flow: Flow) -> None:
