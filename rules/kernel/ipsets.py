@@ -30,7 +30,7 @@ from rules.ruleset import Element, Entry, SetSpec
 # <linux/netfilter/ipset/ip_set.h>, attributes of a command
 _PROTOCOL, _SETNAME, _TYPENAME, _REVISION, _FAMILY, _FLAGS, _DATA, _ADT, _LINENO = range(1, 10)
 # and of an entry or a set
-_IP, _PORT, _PROTO, _CADT_FLAGS, _IP2, _PACKETS, _COMMENT = 1, 4, 7, 8, 20, 25, 26
+_IP, _PORT, _PROTO, _CADT_FLAGS, _MAXELEM, _IP2, _PACKETS, _COMMENT = 1, 4, 7, 8, 19, 20, 25, 26
 _IPV4 = 1
 
 _VERSION = attribute(_PROTOCOL, b"\x07")
@@ -38,9 +38,13 @@ _UDP = attribute(_PROTO, bytes([socket.IPPROTO_UDP]))
 _NO_LINE = attribute(_LINENO, bytes(4))
 _BATCH = 300  # entries in one message, whose length has 16 bits
 
+_HASH_FULL = 4352  # IPSET_ERR_HASH_FULL of <linux/netfilter/ipset/ip_set_hash.h>
+_MOST_ENTRIES = 262144  # of one set; the kernel's own limit, 65536, is within reach of many calls' sources
+
 _REASONS = {
     IPSET_ERR_BUSY: "in use by a rule that is not ours; delete that rule first",
     IPSET_ERR_FIND_TYPE: "this kernel has no such set type",
+    _HASH_FULL: "the set is full",
 }
 
 
@@ -57,6 +61,8 @@ class Sets:
     def create(self, spec: SetSpec) -> None:
         """Make an empty set; KernelError if there is one of that name."""
         flags = IPSET_FLAG_WITH_COMMENT | (IPSET_FLAG_WITH_COUNTERS if spec.counters else 0)
+        data = attribute(_CADT_FLAGS | NET_ORDER, struct.pack(">I", flags))
+        data += attribute(_MAXELEM | NET_ORDER, struct.pack(">I", _MOST_ENTRIES))
         body = b"".join(
             (
                 _VERSION,
@@ -64,7 +70,7 @@ class Sets:
                 attribute(_TYPENAME, spec.type.encode() + b"\0"),
                 attribute(_REVISION, bytes([self._revision(spec.type)])),
                 attribute(_FAMILY, bytes([socket.AF_INET])),
-                attribute(_DATA | NESTED, attribute(_CADT_FLAGS | NET_ORDER, struct.pack(">I", flags))),
+                attribute(_DATA | NESTED, data),
             )
         )
         self._tell(IPSET_CMD_CREATE, EXCLUSIVE, [body], f"set {spec.name}")

@@ -4,6 +4,7 @@ import pytest
 
 from rules import owner
 from rules.errors import KernelError
+from rules.kernel import ipsets
 from rules.kernel.ipsets import Sets
 from rules.model import Endpoint
 from rules.plan import SETS
@@ -67,6 +68,21 @@ def test_thousands_of_entries_at_once(router: Namespace) -> None:
         assert len(sets.packets()) == 5000
         sets.drop(elements)
         assert not sets.packets()
+
+    play(router, story)
+
+
+def test_a_set_has_room_for_many_calls_and_says_when_it_is_full(
+    router: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def story(sets: Sets) -> None:
+        for spec in SETS:
+            assert " maxelem 262144 " in router.run("ipset", "list", "-t", spec.name)
+        sets.destroy(owner.SET_OUT)
+        monkeypatch.setattr(ipsets, "_MOST_ENTRIES", 64)
+        sets.create(SETS[2])
+        with pytest.raises(KernelError, match=r"^set sipmasq-out: adding entries: the set is full$"):
+            sets.add([Entry(Element(owner.SET_OUT, Endpoint("10.0.0.5", port)), "") for port in range(1, 1000)])
 
     play(router, story)
 
