@@ -57,14 +57,14 @@ async def resolve(host: str, *, server: NameServer | None = None, prefer: str | 
 async def follow(
     host: str,
     *,
+    last: str | None = None,
     server: NameServer | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> AsyncGenerator[str, None]:
-    """The host's address as soon as it is known, and again whenever it has become another.
+    """The host's address as soon as it is known, and again whenever it has become another; not `last`, known before.
 
     While the name cannot be resolved, the last address stands. Only for a literal address it ends.
     """
-    last: str | None = None
     pause = _SHORTEST_PAUSE
     while True:
         try:

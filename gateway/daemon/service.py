@@ -107,7 +107,8 @@ class Service:
             topology = await LinkWatch().snapshot(config.inside.interface, config.outside.interface)
             setup = await self._setup(config, topology)
             settings = _settings(config)
-            host_address = await _first_address(config.outside.host)
+            known = self._host_address if config.outside.host == self._config.outside.host else None
+            host_address = await _first_address(config.outside.host, known)
             undo.pop_all()
         if queue is self._queue and config.sip.on_failure != self._config.sip.on_failure:
             # the kernel is told when a queue is bound, and a number has one owner at a time
@@ -195,7 +196,7 @@ class Service:
             await asyncio.sleep(_TRY_AGAIN)
 
     async def _follow_host(self, host: str) -> None:
-        async with contextlib.aclosing(follow(host)) as addresses:
+        async with contextlib.aclosing(follow(host, last=self._host_address)) as addresses:
             async for address in addresses:
                 if address != self._host_address and self._topology is not None:
                     self._host_address = address
@@ -335,15 +336,15 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-async def _first_address(host: str) -> str | None:
-    """The address of `outside.host` if it is known by now; nothing is announced until it is."""
+async def _first_address(host: str, known: str | None) -> str | None:
+    """The address of `outside.host`, the `known` one if it cannot be asked for; nothing is announced without one."""
     if not host:
         return None
     try:
-        return (await resolve(host)).address
+        return (await resolve(host, prefer=known)).address
     except ResolveError as error:
-        log.warning("no address to announce yet: %s", error)
-        return None
+        log.warning("%s: %s", f"{known} stands" if known else "no address to announce yet", error)
+        return known
 
 
 @contextlib.contextmanager

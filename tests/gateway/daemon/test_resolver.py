@@ -172,6 +172,23 @@ def test_a_name_that_does_not_exist_is_asked_for_less_and_less_often() -> None:
     assert clock.naps == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
+def test_the_address_in_force_is_kept_and_not_told_again() -> None:
+    async def scene() -> list[str]:
+        seen: list[str] = []
+        clock = Clock(2)
+        several, other = address("203.0.113.5,203.0.113.6"), address("203.0.113.5")
+        async with (
+            zone(several, other) as server,
+            aclosing(follow(HOST, last="203.0.113.6", server=server, sleep=clock.sleep)) as addresses,
+        ):
+            with contextlib.suppress(TimeoutError):
+                async for each in addresses:
+                    seen.append(each)  # noqa: PERF401  # what was seen before the end must be kept
+        return seen
+
+    assert asyncio.run(scene()) == ["203.0.113.5"]
+
+
 def test_a_literal_address_is_told_once() -> None:
     async def scene() -> list[str]:
         return [each async for each in follow("203.0.113.5")]
