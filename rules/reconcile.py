@@ -63,7 +63,7 @@ class Reconciler:
         self._sure = False
 
     async def configure(self, setup: Setup) -> Applied:
-        """Take this setup, now; the forwards follow it. May be repeated.
+        """Take this setup, now; the forwards follow it. May be repeated: that makes good whatever differs.
 
         The first time, what a predecessor left is adopted: its frame is kept where it fits, its forwards go,
         and its mark that forwarding was off stays.
@@ -76,7 +76,7 @@ class Reconciler:
                     old, new = public(before.address, forward), public(setup.address, forward)
                     self._owed.changed(forward, old, forward, new)
             self._setup = setup
-            return await self._resync()
+            return await self._resync(setup)
 
     def want(self, changes: Mapping[Endpoint, Forward | None]) -> None:
         """Change what is wanted: a forward for each inside address, None to end it. `apply` makes it so.
@@ -94,7 +94,7 @@ class Reconciler:
         async with self._busy:
             if self._setup is None:
                 raise RuntimeError("apply before configure")
-            applied = await self._catch_up(self._setup) if self._sure else await self._resync()
+            applied = await self._catch_up(self._setup) if self._sure else await self._resync(self._setup)
             unreported, self._unreported = self._unreported, frozenset()
             return Applied(applied.cut | unreported)
 
@@ -107,11 +107,6 @@ class Reconciler:
         """How the kernel differs from what was last applied; changes nothing."""
         async with self._busy:
             return await self._compare(self._reached, await self._backend.read())
-
-    async def repair(self) -> None:
-        """Make good whatever differs, however it came to differ. What it cuts, the next apply reports."""
-        async with self._busy:
-            self._unreported |= (await self._resync()).cut
 
     async def counters(self) -> dict[Endpoint, Traffic]:
         """Packets at each media address, from all its sources together.
@@ -167,17 +162,15 @@ class Reconciler:
             await self._commit(self._delta(setup, changes))
         except KernelError:
             # most likely somebody reloaded a firewall and flushed our chains; no call shall fail for that
-            return await self._resync()
+            return await self._resync(setup)
         self._reached.update(changes)
         return await self._cut() if self._owed.urgent else Applied(frozenset())
 
-    async def _resync(self) -> Applied:
+    async def _resync(self, setup: Setup) -> Applied:
         """The long road: from what the kernel really holds."""
-        if self._setup is None:
-            raise RuntimeError("repair before configure")
         actual = await self._backend.read()
-        self._setup = _keeping_mark(self._setup, _is_marked(actual))
-        changes = self._take_changes(self._setup, {*self._reached, *self._wanted})
+        self._setup = setup = _keeping_mark(setup, _is_marked(actual))
+        changes = self._take_changes(setup, {*self._reached, *self._wanted})
         wanted = dict(self._wanted)
         stale = {element.inside for element in actual.entries} - wanted.keys()
         self._owed.insides |= stale

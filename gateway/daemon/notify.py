@@ -29,10 +29,6 @@ class Notifier:
         """The end begins."""
         self._send("STOPPING=1")
 
-    def status(self, text: str) -> None:
-        """One line for people."""
-        self._send(f"STATUS={' '.join(text.splitlines())}")
-
     def watchdog(self) -> None:
         """Still alive."""
         self._send("WATCHDOG=1")

@@ -38,7 +38,6 @@ class QueuedPacket:
         "_raw",
         "decided",
         "in_interface",
-        "out_interface",
         "payload",
         "retained",
         "source_mac",
@@ -53,7 +52,6 @@ class QueuedPacket:
         self.payload = raw.get_payload()
         self.whole = is_whole(self.payload)
         self.in_interface = door.interface_name(raw.indev)
-        self.out_interface = door.interface_name(raw.outdev)
         hardware = raw.get_hw()
         self.source_mac = hardware[:_ETHERNET_ADDRESS] if hardware else None
 

@@ -67,16 +67,6 @@ class Topology:
     address: str | None
     networks: tuple[str, ...]
 
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """All addresses of the outside interface."""
-        return self.outside.addresses
-
-    @property
-    def own(self) -> tuple[str, ...]:
-        """The router's inside addresses."""
-        return tuple(address for interface in self.inside for address in interface.addresses)
-
 
 def derive(
     links: Sequence[Link],

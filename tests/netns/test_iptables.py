@@ -124,7 +124,7 @@ def test_what_was_flushed_is_repaired(wired: Stage) -> None:
         assert f"rule nat SIPMASQ-PREROUTING: {text.mark(plan(SETUP, [RTP]).chains[0].rules[0])}" in drift.missing
         assert "jump filter FORWARD -> SIPMASQ-FORWARD" in drift.missing
         assert "entry sipmasq-out 10.0.0.5,udp:16384" in drift.missing
-        await scene.rules.repair()
+        await scene.rules.configure(SETUP)
         assert not await scene.rules.verify()
         assert sorted(listing(scene.router).splitlines()) == sorted(found.splitlines())
 

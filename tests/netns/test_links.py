@@ -99,7 +99,7 @@ def test_a_route_and_the_address_of_a_link_that_is_down_are_followed_too(router:
             ip("link", "set", "wan0", "down")
             assert not (await following(changes)).outside.up
             ip("addr", "add", "203.0.113.1/24", "dev", "wan0")
-            assert (await following(changes)).addresses == ("198.51.100.1", "203.0.113.1")
+            assert (await following(changes)).outside.addresses == ("198.51.100.1", "203.0.113.1")
 
     router.call(lambda: asyncio.run(main()))
 

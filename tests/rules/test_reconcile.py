@@ -74,7 +74,6 @@ def test_applying_and_configuring_twice_changes_nothing() -> None:
         rules.want(table(PHONE, RTP))
         await rules.apply()
         await rules.configure(SETUP)
-        await rules.repair()
         assert (kernel.commits, kernel.looks) == asked
 
     run(story())
@@ -263,7 +262,7 @@ def test_what_strangers_broke_is_repaired() -> None:
         kernel.entries.popitem()
         drift = await rules.verify()
         assert len(drift.missing) == 3
-        await rules.repair()
+        await rules.configure(SETUP)
         assert not await rules.verify()
         assert holds(kernel, SETUP, PHONE, RTP)
 
@@ -279,12 +278,11 @@ def test_what_is_wanted_and_not_applied_yet_is_no_drift() -> None:
     run(story())
 
 
-def test_what_a_repair_cut_is_reported_by_the_next_apply() -> None:
+def test_what_a_repair_cut_is_reported_once() -> None:
     async def story() -> None:
         rules = await started(FakeBackend(conntrack=[OLD_RTP_FLOW]), PHONE)
         rules.want(table(RTP))
-        await rules.repair()
-        assert (await rules.apply()).cut == {RTP.inside}
+        assert (await rules.configure(SETUP)).cut == {RTP.inside}
         assert (await rules.apply()).cut == frozenset()
 
     run(story())

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.root
 
 NEVER_RESOLVED = """
 import gateway.daemon.service as service
-async def never(host):
+async def never(host, **_):
     print("resolving", flush=True)
     await asyncio.sleep(3600)
 service.resolve = never
@@ -206,11 +207,11 @@ def test_a_configuration_that_the_kernel_does_not_take_at_once_is_tried_again(sc
 from rules.errors import KernelError
 from rules.reconcile import Reconciler
 configure, refused = Reconciler._resync, []
-async def once(self):
-    if self._setup.queue == 7 and not refused:
+async def once(self, setup):
+    if setup.queue == 7 and not refused:
         refused.append(True)
         raise KernelError("refused on request")
-    return await configure(self)
+    return await configure(self, setup)
 Reconciler._resync = once
 """
     with Daemon(scene.router, tmp_path, patch=patch) as daemon:
@@ -220,6 +221,18 @@ Reconciler._resync = once
         until("the rules lead to the new queue", lambda: queue_rules(scene.router) == {"--queue-num 7"})
         assert queues(scene.router) == [7]
         assert sip_gets_through(scene)
+
+
+def test_the_watchdog_is_fed_in_time(router: Namespace, tmp_path: Path) -> None:
+    patch = f"import os; os.environ.update(NOTIFY_SOCKET={str(tmp_path / 'notify')!r}, WATCHDOG_USEC='1000000')"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        with Daemon(router, tmp_path, patch=patch) as daemon:
+            assert manager.recv(100) == b"READY=1"
+            manager.settimeout(1)
+            assert [manager.recv(100) for _ in range(4)] == [b"WATCHDOG=1"] * 4
+            assert daemon.process.stop() == 0
 
 
 def test_rules_that_somebody_deletes_are_mended(router: Namespace, tmp_path: Path) -> None:

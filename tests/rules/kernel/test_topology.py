@@ -38,7 +38,7 @@ def test_missing_interfaces_are_said_in_the_value() -> None:
     found = derive([], [], [], ["lan0"], "wan0")
     assert found.inside == (Interface("lan0", exists=False, up=False, addresses=()),)
     assert found.outside == Interface("wan0", exists=False, up=False, addresses=())
-    assert (found.address, found.addresses, found.networks, found.own) == (None, (), (), ())
+    assert (found.address, found.networks) == (None, ())
 
 
 def test_inside_networks_are_prefixes_of_addresses_and_routes() -> None:
@@ -55,7 +55,7 @@ def test_inside_networks_are_prefixes_of_addresses_and_routes() -> None:
         "wan0",
     )
     assert found.networks == ("10.0.0.0/24", "10.9.0.0/16", "192.168.7.0/24", "192.168.8.0/24")
-    assert found.own == ("10.0.0.1", "10.9.0.1")
+    assert [interface.addresses for interface in found.inside] == [("10.0.0.1",), ("10.9.0.1",)]
     assert [interface.up for interface in found.inside] == [True, False]
 
 
@@ -114,7 +114,7 @@ def test_the_outside_address_follows_the_default_route(defaults: list[Route], ex
     ]
     found = derive(LINKS, addresses, defaults, ["lan0"], "wan0")
     assert found.address == expected
-    assert len(found.addresses) == 5
+    assert len(found.outside.addresses) == 5
 
 
 def test_neither_secondary_nor_link_scope_addresses_are_reachable_ones() -> None:
