@@ -9,13 +9,19 @@ from typing import NamedTuple
 
 from gateway.calls.bindings import Holder, HolderKind, MediaAddress
 from gateway.calls.dialog import Dialog, DialogId, DialogState, Event, Invite, InviteState, Side
-from gateway.calls.media import Described
+from gateway.calls.media import Described, FarHost
+from gateway.errors import NotUnderstoodError
 from gateway.sdp.offer_answer import Terms
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
 from rules.model import Endpoint
 
 _FOREVER = float("inf")
+# What a far side can make a call keep; honest ones need a few of each.
+_MOST_HOSTS = 32
+_MOST_BRANCHES = 16
+_MOST_INVITES = 16
+_MOST_PROPOSALS = 16
 
 
 class CallId(NamedTuple):
@@ -99,6 +105,22 @@ class Call:
                     hosts.add(each.host)
         known = frozenset([host for host in hosts if host is not None])
         return frozenset(local), known if len(known) == len(hosts) else None
+
+    def check(self, message: Message, sender: Side, described: Described | None) -> None:
+        """Raises NotUnderstoodError, before anything is changed, for what would be more than any call has."""
+        if message.is_request:
+            if message.method != b"INVITE":
+                dialog = self.dialogs.get(DialogId.of(message, sender))
+                proposed = 0 if dialog is None or described is None else len(dialog.media[sender].proposed)
+                if proposed >= _MOST_PROPOSALS:
+                    raise NotUnderstoodError(f"more than {_MOST_PROPOSALS} offers at once in one dialog")
+            elif len(self.invites) >= _MOST_INVITES and (sender, message.cseq) not in self.invites:
+                raise NotUnderstoodError(f"more than {_MOST_INVITES} INVITEs at once in one call")
+        known = None if self.met is None else self.met[1]
+        if described is not None and sender is Side.OUTSIDE and known is not None:
+            hosts = known.union([each.host for each in described.media if isinstance(each, FarHost)])
+            if len(hosts) > _MOST_HOSTS:
+                raise NotUnderstoodError(f"more than {_MOST_HOSTS} media hosts in one call")
 
     def take(self, message: Message, sender: Side, described: Described | None, now: float) -> None:
         """Follow one message; a repeated or stray one changes nothing."""
@@ -191,6 +213,8 @@ class Call:
         if message.status == 100 or not (name.inside and name.outside) or not (succeeds or was_pending):
             return
         if dialog is None:
+            if self._branches(invite, early=not succeeds) >= _MOST_BRANCHES:
+                return
             dialog = self.dialogs[name] = Dialog.of(name, invite)
         if succeeds:
             if dialog.happens(Event.SUCCESS, now):
@@ -225,6 +249,11 @@ class Call:
             dialog.withdraw(invite.caller, invite.cseq)
         else:
             self._drop_early(invite, now)
+
+    def _branches(self, invite: Invite, *, early: bool) -> int:
+        """How many dialogs an INVITE has made so far; the early ones make way for an answer."""
+        states = [dialog.state for dialog in self.dialogs.values() if dialog.invite == invite.id]
+        return len([state for state in states if early or state is not DialogState.EARLY])
 
     def _drop_early(self, invite: Invite, now: float) -> None:
         """The other branches of a fork; one that answers after all makes its dialog anew (section 13.2.2.4)."""

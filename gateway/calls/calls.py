@@ -51,8 +51,8 @@ class Calls:
     def take(self, message: Message, sender: Side, phone: Endpoint, described: Described | None, now: float) -> None:
         """Follow one message of a call and hold what it needs.
 
-        Raises, before anything is changed, LimitError when there is no port for what it describes and
-        ForeignAddressError when that is in use for SIP.
+        Raises, before anything is changed, LimitError when there is no port for what it describes,
+        ForeignAddressError when that is in use for SIP, and NotUnderstoodError when it is more than any call has.
         """
         name = CallId(message.call_id, phone.ip)
         call = self._calls.get(name)
@@ -60,6 +60,8 @@ class Calls:
             if not self._begins_call(name, message, sender, described, now):
                 return
             call = _call_of(name, message, sender, phone, now)
+        elif described is not None or message.method == b"INVITE":
+            call.check(message, sender, described)
         if described is not None:
             self._ledger.check_media(media for media in described.media if isinstance(media, MediaAddress))
         if call.met is None:

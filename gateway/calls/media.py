@@ -9,6 +9,7 @@ from gateway.sdp.session import UNSPECIFIED, Connection, Session, Stream
 from rules.model import Endpoint, Purpose
 
 _LOWEST_PORT = 1024
+_MOST_HOSTS = 16  # of one description; each one is an entry in the kernel's set
 
 
 class FarHost(NamedTuple):
@@ -53,7 +54,8 @@ def of_phone(session: Session, phone: str, inside: Container[str]) -> Described:
 def of_far_side(session: Session, public: str) -> Described:
     """The hosts that the far side sends its media from; behind the router's own address is an inside phone.
 
-    Only addresses count: a host name would have to open to all, or to whatever a stranger's DNS says.
+    Only addresses count: a host name would have to open to all, or to whatever a stranger's DNS says. Raises
+    NotUnderstoodError for more of them than anybody sends from.
     """
     hosts: set[Media] = set()
     paused = False
@@ -68,6 +70,8 @@ def of_far_side(session: Session, public: str) -> Described:
                 paused = True
             elif connection.host != public:
                 hosts.add(FarHost(connection.host))
+    if len(hosts) > _MOST_HOSTS:
+        raise NotUnderstoodError(f"{len(hosts)} media hosts in one description, more than {_MOST_HOSTS}")
     return Described(frozenset(hosts), session.is_on_hold, paused)
 
 

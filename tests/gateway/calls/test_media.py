@@ -97,3 +97,10 @@ def test_hold_the_old_way_is_a_pause() -> None:
 )
 def test_where_the_far_side_sends_from(lines: str, hosts: set[str]) -> None:
     assert far_side(lines).media == {FarHost(host) for host in hosts}
+
+
+def test_a_far_side_with_more_hosts_than_anybody_has_is_not_understood() -> None:
+    lines = [f"m=audio 4000 RTP/AVP 0\nc=IN IP4 198.51.100.{host}\n" for host in range(1, 18)]
+    assert len(far_side("".join(lines[1:])).media) == 16
+    with pytest.raises(NotUnderstoodError, match="17 media hosts"):
+        far_side("".join(lines))
