@@ -305,7 +305,8 @@ class Engine:
 
     def _note_calls(self) -> None:
         for call, what in self.calls.take_news():
-            self._notice(Subject.CALL, call.label, f"{call.label} {call.phone.ip} with {call.peer} {what}")
+            subject, key = (Subject.MISSED, call.phone.ip) if call.is_missed else (Subject.CALL, call.label)
+            self._notice(subject, key, f"{call.label} {call.phone.ip} with {call.peer} {what}")
 
     def _notice(self, subject: Subject, key: str, text: str) -> None:
         self._notices.append(Notice(subject, key, text))

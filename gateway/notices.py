@@ -8,6 +8,7 @@ class Subject(StrEnum):
     """What a notice is about."""
 
     CALL = "call"
+    MISSED = "missed call"
     REGISTRATION = "registration"
     ADDRESS = "address"
     PASSED = "passed unchanged"

@@ -46,6 +46,7 @@ class Call:
     since: float
     heard: float = 0.0
     packets: int = 0
+    was_answered: bool = False
     invites: dict[tuple[Side, int], Invite] = field(default_factory=dict)
     dialogs: dict[DialogId, Dialog] = field(default_factory=dict)
     met: tuple[frozenset[MediaAddress], frozenset[str] | None] | None = None
@@ -68,6 +69,11 @@ class Call:
     def is_up(self) -> bool:
         """Whether it has been answered and not yet ended."""
         return DialogState.CONFIRMED in [dialog.state for dialog in self.dialogs.values()]
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether it came in and nobody has answered it."""
+        return self.caller is Side.OUTSIDE and not self.was_answered
 
     @property
     def is_over(self) -> bool:

@@ -1,5 +1,6 @@
 """All calls: which message belongs to which, and what the ledger holds for each."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Literal
@@ -10,12 +11,14 @@ from gateway.calls.deadlines import Deadlines
 from gateway.calls.dialog import Invite, Side
 from gateway.calls.ledger import Ledger
 from gateway.calls.media import Described, FarHost, Media
+from gateway.errors import LimitError
 from gateway.sdp.offer_answer import Terms
 from gateway.sip.message import Message
 from gateway.sip.uri import address_of_record
 from rules.model import Endpoint, Traffic
 
 _STRAGGLER_SECONDS = 32.0  # 64*T1: for so long a 2xx without its ACK is repeated (RFC 3261 section 13.3.1.4)
+_MOST_CALLS = 1000  # of one phone address: more than a switchboard has; a flood from outside ends there
 
 
 class Calls:
@@ -30,6 +33,7 @@ class Calls:
         self._source = source
         self._silence = silence
         self._calls: dict[CallId, Call] = {}
+        self._of_phone: Counter[str] = Counter()
         self._deadlines = Deadlines[CallId]()
         self._news: list[tuple[Call, str]] = []
         self._over: dict[CallId, float] = {}
@@ -51,14 +55,17 @@ class Calls:
     def take(self, message: Message, sender: Side, phone: Endpoint, described: Described | None, now: float) -> None:
         """Follow one message of a call and hold what it needs.
 
-        Raises, before anything is changed, LimitError when there is no port for what it describes,
-        ForeignAddressError when that is in use for SIP, and NotUnderstoodError when it is more than any call has.
+        Raises, before anything is changed, LimitError when there is no port for what it describes or no room for
+        another call of that phone, ForeignAddressError when an address is in use for SIP, and NotUnderstoodError when
+        it brings more than any call has.
         """
         name = CallId(message.call_id, phone.ip)
         call = self._calls.get(name)
         if call is None:
             if not self._begins_call(name, message, sender, described, now):
                 return
+            if self._of_phone[phone.ip] >= _MOST_CALLS:
+                raise LimitError(f"{phone.ip} has {_MOST_CALLS} calls already, the most for one phone")
             call = _call_of(name, message, sender, phone, now)
         elif described is not None or message.method == b"INVITE":
             call.check(message, sender, described)
@@ -67,11 +74,15 @@ class Calls:
         if call.met is None:
             self._ledger.hold_signalling(phone, call.holder, float("inf"), now)
             self._calls[name] = call
-            self._news.append((call, "begins, outgoing" if call.caller is Side.INSIDE else "begins, incoming"))
-        was_up = call.is_up
+            self._of_phone[phone.ip] += 1
+            # strangers can begin calls without end; of those that come in, people read when they are answered
+            if call.caller is Side.INSIDE:
+                self._news.append((call, "begins, outgoing"))
         call.take(message, sender, described, now)
-        if call.is_up and not was_up:
-            self._news.append((call, f"answered after {now - call.since:.1f} s"))
+        if not call.was_answered and call.is_up:
+            call.was_answered = True
+            incoming = ", incoming" if call.caller is Side.OUTSIDE else ""
+            self._news.append((call, f"answered after {now - call.since:.1f} s{incoming}"))
         self._settle(call, _ending(message), now)
 
     def withdraw(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
@@ -143,6 +154,9 @@ class Calls:
     def _forget(self, call: Call, now: float) -> None:
         """The call is over; only its name is kept for a while, since its last answer may be repeated."""
         del self._calls[call.id]
+        self._of_phone[call.id.phone] -= 1
+        if not self._of_phone[call.id.phone]:
+            del self._of_phone[call.id.phone]
         for name, until in list(islice(self._over.items(), 2)):
             if until <= now:
                 del self._over[name]

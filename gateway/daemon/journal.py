@@ -10,12 +10,13 @@ log = logging.getLogger("sipmasq")
 
 _LEVELS = {
     Subject.CALL: logging.INFO,
+    Subject.MISSED: logging.INFO,
     Subject.REGISTRATION: logging.INFO,
     Subject.ADDRESS: logging.INFO,
     Subject.PASSED: logging.WARNING,
     Subject.REFUSED: logging.WARNING,
 }
-_BOUNDED = frozenset({Subject.PASSED, Subject.REFUSED})
+_BOUNDED = frozenset({Subject.MISSED, Subject.PASSED, Subject.REFUSED})
 _QUIET_SECONDS = 10.0
 _MOST_KINDS = 64  # keys are strangers' words; the kinds beyond count as one
 _LONGEST_KEY = 32

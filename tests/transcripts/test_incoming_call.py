@@ -71,3 +71,38 @@ def test_a_busy_phone_opens_nothing(flow: Flow, alice: Party, provider: Party) -
     alice.answers("486 Busy Here")
     assert flow.open == set()
     assert flow.calls == 0
+
+
+def test_people_read_of_an_incoming_call_when_it_is_answered(flow: Flow, alice: Party, provider: Party) -> None:
+    register(alice, provider)
+    flow.notices.clear()
+    provider.asks("INVITE", "sip:alice@203.0.113.1:5060", sdp=audio("198.51.100.20", 40000))
+    alice.answers("180 Ringing")
+    assert flow.notices == []
+    flow.wait(2)
+    alice.answers("200 OK", sdp=audio("10.0.0.11", 16384))
+    provider.asks("BYE", "sip:alice@203.0.113.1:5060")
+    alice.answers("200 OK", to=b"BYE")
+    (call,) = {notice.split(" ")[1] for notice in flow.notices}
+    who = f"call: {call} 10.0.0.11 with sip:service@example.org"
+    assert flow.notices == [f"{who} answered after 2.0 s, incoming", f"{who} ended after 2.0 s: BYE 200"]
+
+
+def test_an_incoming_call_that_nobody_answers_is_a_missed_one(flow: Flow, alice: Party, provider: Party) -> None:
+    register(alice, provider)
+    flow.notices.clear()
+    provider.asks("INVITE", "sip:alice@203.0.113.1:5060", sdp=audio("198.51.100.20", 40000))
+    alice.answers("486 Busy Here")
+    (notice,) = flow.notices
+    assert notice.startswith("missed call: ")
+    assert notice.endswith(" 10.0.0.11 with sip:service@example.org ended after 0.0 s: INVITE 486")
+
+
+def test_an_answered_call_is_noticed_once_though_its_bye_was_challenged(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    alice.asks("BYE")
+    provider.answers("407 Proxy Authentication Required", to=b"BYE")
+    assert len([notice for notice in flow.notices if " answered after " in notice]) == 1

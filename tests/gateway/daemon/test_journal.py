@@ -20,6 +20,7 @@ def test_a_notice_is_one_line_of_its_subjects_level(log: pytest.LogCaptureFixtur
     Journal().write(
         [
             Notice(Subject.CALL, "3f2a9c01", "3f2a9c01 ended"),
+            Notice(Subject.MISSED, "10.0.0.5", "5d1e7a02 10.0.0.5 with sip:you@there ended"),
             Notice(Subject.REGISTRATION, "sip:me@here", "sip:me@here at 10.0.0.5:5060 for 600 s"),
             Notice(Subject.ADDRESS, "", "announcing 203.0.113.1, was None"),
             passed("a to b: no start line"),
@@ -29,6 +30,7 @@ def test_a_notice_is_one_line_of_its_subjects_level(log: pytest.LogCaptureFixtur
     )
     assert [(record.levelname, record.message) for record in log.records] == [
         ("INFO", "call: 3f2a9c01 ended"),
+        ("INFO", "missed call: 5d1e7a02 10.0.0.5 with sip:you@there ended"),
         ("INFO", "registration: sip:me@here at 10.0.0.5:5060 for 600 s"),
         ("INFO", "address: announcing 203.0.113.1, was None"),
         ("WARNING", "passed unchanged: a to b: no start line"),
@@ -46,6 +48,19 @@ def test_of_a_kind_that_strangers_cause_one_is_logged_in_ten_seconds(log: pytest
         "passed unchanged: number 100",
         "passed unchanged: 99 more (malformed)",
         "passed unchanged: number 200",
+    ]
+
+
+def test_missed_calls_of_one_phone_do_not_fill_the_log(log: pytest.LogCaptureFixture) -> None:
+    journal = Journal()
+    for number in range(1000):
+        journal.write([Notice(Subject.MISSED, "10.0.0.5", f"call {number}")], 0)
+    journal.write([Notice(Subject.MISSED, "10.0.0.6", "another phone")], 0)
+    journal.write([], 10)
+    assert log.messages == [
+        "missed call: call 0",
+        "missed call: another phone",
+        "missed call: 999 more (10.0.0.5)",
     ]
 
 
