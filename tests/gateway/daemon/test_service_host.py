@@ -12,7 +12,7 @@ from tests.support.netns import Namespace
 pytestmark = pytest.mark.root
 
 FIRST, SECOND = "203.0.113.77", "203.0.113.78"
-# a name server that reads its answer from a file, and turns the order of several addresses with each one
+# a name server that reads its answer from a file, of several addresses with another one first after the first answer
 ZONE = """
 import itertools, pathlib, types
 import dns.asyncresolver, dns.exception
@@ -30,8 +30,9 @@ class Resolver:
         print(f"asked for {{host}}: {{turn}}", flush=True)
         if not addresses:
             raise dns.exception.Timeout
-        turn %= len(addresses)
-        return Answer(types.SimpleNamespace(address=ip) for ip in addresses[turn:] + addresses[:turn])
+        if turn:
+            addresses.reverse()
+        return Answer(types.SimpleNamespace(address=ip) for ip in addresses)
 dns.asyncresolver.Resolver = Resolver
 """
 
@@ -98,7 +99,5 @@ def test_of_several_addresses_one_is_kept(daemon: Daemon, zone: Path) -> None:
     daemon.ready()
     asked_again(daemon)
     assert "read again" in daemon.reload({"media.silence": 77})
-    asked_again(daemon)
-    assert "read again" in daemon.reload({"media.silence": 78})
     asked_again(daemon)
     assert len(announcements(daemon)) == 1
