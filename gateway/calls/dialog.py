@@ -180,8 +180,11 @@ class Dialog:
     @property
     def next_deadline(self) -> float:
         """When it, or something that a party proposed in it, runs out of patience."""
-        offers = [offer.until for description in self.media.values() for offer in description.proposed]
-        return min(self.deadline, *offers) if offers else self.deadline
+        deadline = self.deadline
+        for description in self.media.values():
+            if description.proposed:
+                deadline = min(deadline, *[offer.until for offer in description.proposed])
+        return deadline
 
     @property
     def is_on_hold(self) -> bool:

@@ -5,8 +5,8 @@ final response: agreed, it replaces it; refused, it never was (RFC 3261 section 
 an ACK is in force at once.
 """
 
-from dataclasses import dataclass, field
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
 
 _FOREVER = float("inf")
 
@@ -18,6 +18,9 @@ class Terms(NamedTuple, Generic[Thing]):
 
     things: frozenset[Thing] = frozenset()
     on_hold: bool = False
+
+
+_NOTHING: Terms[Any] = Terms()
 
 
 class Proposal(NamedTuple, Generic[Thing]):
@@ -32,7 +35,7 @@ class Proposal(NamedTuple, Generic[Thing]):
 class Description(Generic[Thing]):
     """What is in force, and what is proposed."""
 
-    current: Terms[Thing] = field(default_factory=Terms)
+    current: Terms[Thing] = _NOTHING
     proposed: tuple[Proposal[Thing], ...] = ()
 
     @property
@@ -47,6 +50,8 @@ class Description(Generic[Thing]):
 
     def propose(self, cseq: int, terms: Terms[Thing], until: float = _FOREVER) -> "Description[Thing]":
         """Sent in a request; repeating it prolongs nothing."""
+        if not self.proposed:
+            return Description(self.current, (Proposal(cseq, terms, until),))
         until = min([until, *[offer.until for offer in self.proposed if offer.cseq == cseq]])
         return Description(self.current, (*self.withdraw(cseq).proposed, Proposal(cseq, terms, until)))
 
