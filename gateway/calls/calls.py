@@ -18,7 +18,7 @@ from gateway.sip.uri import address_of_record
 from rules.model import Endpoint, Traffic
 
 _STRAGGLER_SECONDS = 32.0  # 64*T1: for so long a 2xx without its ACK is repeated (RFC 3261 section 13.3.1.4)
-_MOST_CALLS = 1000  # of one phone address: more than a switchboard has; a flood from outside ends there
+_MOST_CALLS = 2000  # of one phone address: more than a switchboard has; a flood from outside ends there
 
 
 class Calls:

@@ -153,6 +153,11 @@ class Service:
         """Have engine and kernel stand where the router stands."""
         announced = self._host_address if self._config.outside.host else topology.address
         self._topology = topology
+        for interface in (*topology.inside, topology.outside):
+            if not interface.exists:
+                log.warning(
+                    "interface %s does not exist; waiting for it, nothing is translated until then", interface.name
+                )
         self._engine.place(Networks(topology.networks), topology.address, announced if topology.address else None)
         if self._queue is not None:
             self._loop.add_reader(self._queue.fileno(), self._queue.on_readable)

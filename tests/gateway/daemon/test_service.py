@@ -97,6 +97,7 @@ def test_it_leaves_the_router_as_found(router: Namespace, tmp_path: Path) -> Non
 
 def test_missing_interfaces_are_waited_for(tmp_path: Path) -> None:
     with hosts("router", "other") as (router, other), Daemon(router, tmp_path) as daemon:
+        daemon.wait_log("interface wan0 does not exist; waiting for it")
         daemon.ready()
         link(router, "lan0", other, "eth0")
         link(router, "wan0", other, "eth1")
