@@ -54,10 +54,10 @@ def printable(text: str) -> str:
 
 def _show_on_terminal(page: Page) -> None:
     # rich takes as long to load as all the rest of a command
-    from rich import box  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table as RichTable  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich import box  # noqa: PLC0415  # see above
+    from rich.console import Console  # noqa: PLC0415  # see above
+    from rich.table import Table as RichTable  # noqa: PLC0415  # see above
+    from rich.text import Text  # noqa: PLC0415  # see above
 
     console = Console(highlight=False)
     for part in page:

@@ -250,4 +250,4 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
 def test_a_configuration_cannot_be_changed() -> None:
     read = load(None, inside=["lan0"], outside="wan0")
     with pytest.raises(AttributeError):
-        read.media.source = "any"  # type: ignore[misc]
+        read.media.source = "any"  # type: ignore[misc]  # that is the point
