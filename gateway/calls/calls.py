@@ -13,11 +13,11 @@ from gateway.calls.ledger import Ledger
 from gateway.calls.media import Described, FarHost, Media
 from gateway.errors import LimitError
 from gateway.sdp.offer_answer import Terms
+from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
 from gateway.sip.uri import address_of_record
 from rules.model import Endpoint, Traffic
 
-_STRAGGLER_SECONDS = 32.0  # 64*T1: for so long a 2xx without its ACK is repeated (RFC 3261 section 13.3.1.4)
 _MOST_CALLS = 2000  # of one phone address: more than a switchboard has; a flood from outside ends there
 
 
@@ -161,7 +161,8 @@ class Calls:
             if until <= now:
                 del self._over[name]
         self._over.pop(call.id, None)
-        self._over[call.id] = now + _STRAGGLER_SECONDS
+        # for so long a 2xx without its ACK is repeated (RFC 3261 section 13.3.1.4)
+        self._over[call.id] = now + TRANSACTION_SECONDS
 
 
 def _call_of(name: CallId, message: Message, sender: Side, phone: Endpoint, now: float) -> Call:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from gateway.calls.media import Described, Media
 from gateway.sdp.offer_answer import Description, Terms
+from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
 
 
@@ -90,21 +91,21 @@ DIALOG_TRANSITIONS: dict[tuple[DialogState, Event], DialogState] = {
     (DialogState.ENDING, Event.TIMEOUT): DialogState.OVER,
 }
 
-# Seconds in a state before TIMEOUT. 32 is 64*T1; section 16.6 (11) has proxies wait more than 3 minutes when ringing.
+# Seconds in a state before TIMEOUT. Section 16.6 (11) has proxies wait more than 3 minutes when ringing.
 # A challenged INVITE is sent again at once, and finds its ports still there if it is.
 _FOREVER = float("inf")
 INVITE_PATIENCE = {
-    InviteState.TRYING: 32.0,
+    InviteState.TRYING: TRANSACTION_SECONDS,
     InviteState.PROCEEDING: 240.0,
-    InviteState.CANCELLED: 32.0,
+    InviteState.CANCELLED: TRANSACTION_SECONDS,
     InviteState.CHALLENGED: 0.5,
-    InviteState.ANSWERED: 32.0,
+    InviteState.ANSWERED: TRANSACTION_SECONDS,
     InviteState.OVER: _FOREVER,
 }
 DIALOG_PATIENCE = {
     DialogState.EARLY: _FOREVER,  # its INVITE has the timer
     DialogState.CONFIRMED: _FOREVER,
-    DialogState.ENDING: 32.0,
+    DialogState.ENDING: TRANSACTION_SECONDS,
     DialogState.OVER: _FOREVER,
 }
 

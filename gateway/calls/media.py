@@ -6,9 +6,9 @@ from typing import NamedTuple
 from gateway.calls.bindings import MediaAddress
 from gateway.errors import ForeignAddressError, MalformedError, NotUnderstoodError
 from gateway.sdp.session import UNSPECIFIED, Connection, Session, Stream
+from gateway.sip.grammar import LOWEST_PORT
 from rules.model import Endpoint, Purpose
 
-_LOWEST_PORT = 1024
 _MOST_HOSTS = 16  # of one description; each one is an entry in the kernel's set
 
 
@@ -95,6 +95,6 @@ def _is_own(connection: Connection, port: int, phone: str, inside: Container[str
         if connection.host in inside:
             raise ForeignAddressError(f"{phone} asks for media at {connection.host}, which is not its own address")
         return False
-    if port < _LOWEST_PORT:
+    if port < LOWEST_PORT:
         raise ForeignAddressError(f"{phone} asks for media at port {port}; ports under 1024 are never opened")
     return True

@@ -2,7 +2,7 @@
 
 Order matters at both ends. The queue is bound before any rule leads into it, and read when the engine knows what is
 inside: a predecessor's rules may lead there already, and what waits does not leak. Forwarding is turned on only when
-the masquerade is in place. At the end the rules go first.
+the masquerade is in place. At the end it goes off first, then the rules go, and last the queue.
 """
 
 import asyncio

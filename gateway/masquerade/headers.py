@@ -6,9 +6,7 @@ from gateway.masquerade.translation import Place, Translation
 from gateway.sip.grammar import DEFAULT_PORT
 from gateway.sip.message import Edit, Message
 from gateway.sip.uri import HostPort, hostports, request_uri_hostports
-from gateway.sip.via import ViaParams, via_params, via_parms
-
-_NOWHERE = (-1, -1)
+from gateway.sip.via import NOWHERE, ViaParams, via_params, via_parms
 
 # Call-ID, digest parameters and everything not named here may look like addresses and are not: never touched.
 _PLACES = {
@@ -71,9 +69,9 @@ def _edit_vias(data: bytes, start: int, end: int, translation: Translation, edit
 
 
 def _edit_via_params(data: bytes, params: ViaParams, translation: Translation, edits: list[Edit]) -> None:
-    if params.maddr != _NOWHERE:
+    if params.maddr != NOWHERE:
         _edit_host(data, params.maddr, translation, edits)
-    if params.received == _NOWHERE:
+    if params.received == NOWHERE:
         return
     # received and rport are one address: where the next hop saw the request come from (RFC 3581)
     received = data[slice(*params.received)].decode("latin-1")

@@ -1,6 +1,6 @@
-"""One SIP message in one datagram: start line, the headers that matter here, body; all as spans.
+"""One SIP message in one datagram: start line, the headers that matter here, body, each with where it stands.
 
-The bytes are never copied or normalised; an edit replaces a span and leaves every other byte as it came.
+Nothing is normalised; an edit replaces a span and leaves every other byte as it came.
 """
 
 import re

@@ -15,7 +15,7 @@ _VIA_PARM = re.compile(
     rb"((?:[^,\"]++|" + QUOTED_STRING + rb")*+)"
 )
 _PARAM = re.compile(rb";" + LWS + rb"((?i:received|rport|maddr))" + LWS + rb"=" + LWS + rb"([^;,\s]++)")
-_NOWHERE: Span = (-1, -1)
+NOWHERE: Span = (-1, -1)
 
 
 class ViaParm(NamedTuple):
@@ -29,7 +29,7 @@ class ViaParm(NamedTuple):
 
 
 class ViaParams(NamedTuple):
-    """Spans of the parameters that hold addresses; (-1, -1) stands for one that is not there or has no value."""
+    """Spans of the parameters that hold addresses; NOWHERE stands for one that is not there or has no value."""
 
     received: Span
     rport: Span
@@ -47,7 +47,7 @@ def via_parms(data: bytes, start: int, end: int) -> Iterator[ViaParm]:
 def via_params(data: bytes, start: int, end: int) -> ViaParams:
     """The parameters of one via-parm."""
     spans = {found[1].lower(): found.span(2) for found in _PARAM.finditer(data, start, end)}
-    return ViaParams(*(spans.get(name, _NOWHERE) for name in (b"received", b"rport", b"maddr")))
+    return ViaParams(*(spans.get(name, NOWHERE) for name in (b"received", b"rport", b"maddr")))
 
 
 def top_sent_by(value: bytes) -> tuple[str, int] | None:
