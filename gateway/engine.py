@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from gateway.admission import listening_at
 from gateway.calls.bindings import Holder, HolderKind, MediaAddress
 from gateway.calls.call import CallId
 from gateway.calls.calls import Calls
@@ -24,21 +25,18 @@ from gateway.errors import ForeignAddressError, LimitError, NoPortLeftError, Not
 from gateway.masquerade.inward import Inward
 from gateway.masquerade.outward import Outward
 from gateway.masquerade.rewrite import rewrite
-from gateway.networks import Networks
+from gateway.networks import Inside, Networks
 from gateway.notices import Notice, Subject
+from gateway.outcome import Drop, Outcome, Release
+from gateway.refusals import Refusals
 from gateway.sdp import session as sdp
 from gateway.sip.body import sdp_span
-from gateway.sip.grammar import DEFAULT_PORT, HIGHEST_PORT, LOWEST_PORT, TRANSACTION_SECONDS
+from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message, parse
-from gateway.sip.response import unavailable
-from gateway.sip.uri import hostports
-from gateway.sip.via import top_sent_by
 from gateway.wire import Datagram
 from rules.model import Endpoint, Forward, Traffic
 
-_RETRY_AFTER = 5
 _PHONES_REMEMBERED = 4096
-_MOST_ADDRESSES = 8  # of one phone in one message
 _DIALOG_METHODS = frozenset({b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE"})
 
 
@@ -46,7 +44,8 @@ _DIALOG_METHODS = frozenset({b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"U
 class Settings:
     """What the operator decides of the SIP side. Ranges are inclusive, times in seconds.
 
-    `taken_ports` are UDP ports that the router uses itself; no phone gets one of them.
+    `taken_ports` are UDP ports that the router uses itself; no phone gets one of them. `media_hosts` are the networks
+    (``10.0.0.9/32``) whose addresses every phone may announce.
     """
 
     media_ports: tuple[int, int] = (20000, 29999)
@@ -55,36 +54,7 @@ class Settings:
     public_ports: tuple[int, int] = (5062, 5999)
     idle: float = 3600.0
     taken_ports: frozenset[int] = frozenset()
-
-
-class Release(NamedTuple):
-    """Let the datagram go on, with another payload or, for None, as it came."""
-
-    payload: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """The datagram ends here; SIP repeats what matters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """The datagram ends here, and its sender gets an answer from the address that it wrote to."""
-
-    source: Endpoint
-    destination: Endpoint
-    payload: bytes
-
-
-Outcome = Release | Drop | Refuse
-
-
-class _Refused(NamedTuple):
-    """A request answered by our own 503: the hash of its bytes, and for how long it may be repeated."""
-
-    copy: int
-    until: float
+    media_hosts: tuple[str, ...] = ()
 
 
 class Engine:
@@ -92,10 +62,10 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._networks = Networks()
+        self._inside = Inside(Networks(), Networks(settings.media_hosts))
         self._own_address: str | None = None
         self._notices: list[Notice] = []
-        self._refused: dict[tuple[bytes, int, Side], _Refused] = {}
+        self._refusals = Refusals()
         self.ledger = Ledger(settings.media_ports, settings.public_ports, settings.taken_ports)
         self.registrations = Registrations(self.ledger)
         self.calls = Calls(self.ledger, settings.media_source, settings.media_silence)
@@ -104,6 +74,7 @@ class Engine:
     def configure(self, settings: Settings) -> None:
         """Take new settings; what is leased stays as it is until it ends."""
         self._settings = settings
+        self._inside = Inside(self._inside.networks, Networks(settings.media_hosts))
         self.ledger.use_ports(settings.media_ports, settings.public_ports, settings.taken_ports)
         self.calls.configure(settings.media_source, settings.media_silence)
 
@@ -114,7 +85,7 @@ class Engine:
         """
         if announced != self.ledger.public:
             self._notice(Subject.ADDRESS, "", f"announcing {announced}, was {self.ledger.public}")
-        self._networks = networks
+        self._inside = Inside(networks, self._inside.shared)
         self._own_address = own
         self.ledger.public = announced
 
@@ -185,18 +156,18 @@ class Engine:
 
     def _outward(self, message: Message, datagram: Datagram, now: float) -> bytes | None:
         phone = datagram.source
-        if phone.ip not in self._networks:
+        if phone.ip not in self._inside.networks:
             raise ForeignAddressError(f"{phone.ip} is not an inside address and sends from inside")
         if self.ledger.public is None:
             raise LimitError("the outside interface has no address to announce")
-        if self._is_ack_of_refused(message, Side.INSIDE, now):
+        if self._refusals.is_ack(message, Side.INSIDE, now):
             return None
         in_dialog = message.method in _DIALOG_METHODS
         if in_dialog and b"content-encoding" in message.first and message.body[0] < message.body[1]:
             raise NotUnderstoodError("an encoded body, which may hold a session description")
         session = _session(message)
-        described = None if session is None else of_phone(session, phone.ip, self._networks)
-        addresses = _listening_at(message, phone)
+        described = None if session is None else of_phone(session, phone.ip, self._inside)
+        addresses = listening_at(message, phone)
         if in_dialog:
             self._make_sure_of_call(message, described, phone)
         self._hold_phone(message, phone, addresses, now)
@@ -205,16 +176,16 @@ class Engine:
             self._make_sure_of_leases(described)
         elif message.method == b"REGISTER" and message.is_request:
             self.registrations.requested(message, phone, datagram.destination, now)
-        return rewrite(message, session, Outward(self.ledger, self.ledger.public, phone, self._networks.hint))
+        return rewrite(message, session, Outward(self.ledger, self.ledger.public, phone, self._inside.networks.hint))
 
     def _inward(self, message: Message, datagram: Datagram, now: float) -> bytes | None:
         phone = datagram.destination
         public = self.ledger.public
-        if phone.ip not in self._networks:
+        if phone.ip not in self._inside.networks:
             raise ForeignAddressError(f"{phone.ip} is not an inside address and is written to from outside")
         if public is None:
             raise NotUnderstoodError("the outside interface has no address that it could speak of")
-        if self._is_ack_of_refused(message, Side.OUTSIDE, now):
+        if self._refusals.is_ack(message, Side.OUTSIDE, now):
             return None
         session = _session(message)
         # what the answer takes away must still be there to translate it
@@ -227,15 +198,6 @@ class Engine:
         elif message.method == b"REGISTER" and not message.is_request:
             self._registered(message, phone, now)
         return payload
-
-    def _is_ack_of_refused(self, message: Message, sender: Side, now: float) -> bool:
-        """Whether it acknowledges our own 503 and so ends here. A copy of what was refused is refused again."""
-        refused = self._refused.get((message.call_id, message.cseq, sender))
-        if refused is None or refused.until <= now:
-            return False
-        if message.method != b"ACK" and hash(message.data) == refused.copy:
-            raise LimitError("refused a moment ago")
-        return message.method == b"ACK"
 
     def _hold_phone(self, message: Message, phone: Endpoint, addresses: list[Endpoint], now: float) -> None:
         """Lease a public port for each address of its own that the phone wants to be reached at."""
@@ -287,15 +249,7 @@ class Engine:
         method = message.method.decode()
         self._notice(Subject.REFUSED, method, f"{method} of {datagram.source}: {why}")
         asked = datagram.destination if sender is Side.INSIDE else self._as_seen_outside(datagram.destination)
-        if not message.is_request or message.method == b"ACK" or asked is None:
-            return Drop()
-        while self._refused:
-            key, refused = next(iter(self._refused.items()))
-            if refused.until > now:
-                break
-            del self._refused[key]
-        self._refused[message.call_id, message.cseq, sender] = _Refused(hash(message.data), now + TRANSACTION_SECONDS)
-        return Refuse(asked, datagram.source, unavailable(message, _RETRY_AFTER))
+        return self._refusals.refuse(message, sender, asked, datagram.source, now)
 
     def _as_seen_outside(self, phone: Endpoint) -> Endpoint | None:
         binding = self.ledger.of_inside(phone)
@@ -323,40 +277,6 @@ def _session(message: Message) -> sdp.Session | None:
 @lru_cache(maxsize=_PHONES_REMEMBERED)
 def _holder_of(phone: Endpoint, kind: HolderKind) -> Holder:
     return Holder.of(kind, str(phone))
-
-
-def _listening_at(message: Message, phone: Endpoint) -> list[Endpoint]:
-    """The phone's source address, and where else on itself it says that it listens for SIP.
-
-    ForeignAddressError for ports that are never opened, NotUnderstoodError for more addresses than any phone has.
-    """
-    addresses = [phone, *_other_addresses(message, phone)]
-    if len(addresses) > _MOST_ADDRESSES:
-        raise NotUnderstoodError(f"{len(addresses)} addresses of {phone.ip} in one message")
-    for address in addresses:
-        if not LOWEST_PORT <= address.port <= HIGHEST_PORT:
-            raise ForeignAddressError(f"{phone} wants SIP at {address}; such ports are never opened")
-    return addresses
-
-
-def _other_addresses(message: Message, phone: Endpoint) -> list[Endpoint]:
-    values = message.values(b"contact")
-    top = message.first[b"via"] if message.is_request else b""
-    if not _names_others(b" ".join((*values, top)), phone):
-        return []
-    named = [each for value in values for each in hostports(value, 0, len(value)) if not each.is_maddr]
-    found = [(each.host, DEFAULT_PORT if each.port is None else each.port) for each in named]
-    sent_by = top_sent_by(top)
-    if sent_by is not None:
-        found.append(sent_by)
-    return sorted({Endpoint(*address) for address in found if address[0] == phone.ip} - {phone})
-
-
-def _names_others(text: bytes, phone: Endpoint) -> bool:
-    """Whether a text has the phone's host without its port: hardly ever so, and cheap to see."""
-    port = b":%d" % phone.port
-    _, *followers = text.split(phone.ip.encode())
-    return bool([each for each in followers if not each.startswith(port) or each[len(port) :][:1].isdigit()])
 
 
 def _described(registration: Registration, now: float) -> str:

@@ -1,9 +1,12 @@
-"""Which addresses are inside."""
+"""Which addresses are inside, and who may speak for them."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network
 from os.path import commonprefix
 from socket import AF_INET, inet_pton
+from typing import NamedTuple
+
+from gateway.errors import ForeignAddressError
 
 
 class Networks:
@@ -24,6 +27,26 @@ class Networks:
         except OSError:
             return False
         return True in [number & mask == network for network, mask in self._masked]
+
+
+class Inside(NamedTuple):
+    """The inside: its networks, and those `shared` addresses in it that every phone may announce."""
+
+    networks: Networks
+    shared: Networks
+
+    def is_own(self, host: str, phone: str) -> bool:
+        """Whether the phone at address `phone` may speak for `host`; False for what is no inside address.
+
+        ForeignAddressError for the address of another inside host: nobody opens what is not theirs.
+        """
+        if host == phone:
+            return True
+        if host not in self.networks:
+            return False
+        if host not in self.shared:
+            raise ForeignAddressError(f"{phone} speaks for {host}, an inside address that is not its own (inside.media_hosts)")
+        return True
 
 
 def _octets(network: IPv4Network) -> str:

@@ -1,10 +1,10 @@
 """What a session description says of its sender's media: a phone's own addresses, or the far side's hosts."""
 
-from collections.abc import Container
 from typing import NamedTuple
 
 from gateway.calls.bindings import MediaAddress
 from gateway.errors import ForeignAddressError, MalformedError, NotUnderstoodError
+from gateway.networks import Inside
 from gateway.sdp.session import UNSPECIFIED, Connection, Session, Stream
 from gateway.sip.grammar import LOWEST_PORT
 from rules.model import Endpoint, Purpose
@@ -29,11 +29,10 @@ class Described(NamedTuple):
     paused: bool
 
 
-def of_phone(session: Session, phone: str, inside: Container[str]) -> Described:
-    """The streams that the phone at address `phone` receives itself.
+def of_phone(session: Session, phone: str, inside: Inside) -> Described:
+    """The streams that the phone at address `phone` receives itself, or at an address that it may speak for.
 
-    Raises ForeignAddressError for an inside address that is not the phone's own or a port under 1024: nobody opens
-    what is not theirs.
+    Raises ForeignAddressError for another inside host's address or a port under 1024.
     """
     local: set[Media] = set()
     paused = False
@@ -75,25 +74,21 @@ def of_far_side(session: Session, public: str) -> Described:
     return Described(frozenset(hosts), session.is_on_hold, paused)
 
 
-def _media_address(stream: Stream, connection: Connection, phone: str, inside: Container[str]) -> MediaAddress:
-    rtp = Endpoint(phone, stream.port)
+def _media_address(stream: Stream, connection: Connection, phone: str, inside: Inside) -> MediaAddress:
+    rtp = Endpoint(connection.host, stream.port)
     if not stream.is_rtp:
         return MediaAddress(rtp, None, Purpose.UDPTL)
     if stream.rtcp is None:
-        rtcp = Endpoint(phone, stream.port + 1) if stream.port < 65535 else None
-    elif _is_own(stream.rtcp.connection or connection, stream.rtcp.port, phone, inside):
-        rtcp = Endpoint(phone, stream.rtcp.port)
+        rtcp = Endpoint(connection.host, stream.port + 1) if stream.port < 65535 else None
     else:
-        rtcp = None
+        beside = stream.rtcp.connection or connection
+        own = _is_own(beside, stream.rtcp.port, phone, inside)
+        rtcp = Endpoint(beside.host, stream.rtcp.port) if own else None
     return MediaAddress(rtp, None if rtcp == rtp else rtcp, Purpose.RTP)
 
 
-def _is_own(connection: Connection, port: int, phone: str, inside: Container[str]) -> bool:
-    if not connection.is_ipv4:
-        return False
-    if connection.host != phone:
-        if connection.host in inside:
-            raise ForeignAddressError(f"{phone} asks for media at {connection.host}, which is not its own address")
+def _is_own(connection: Connection, port: int, phone: str, inside: Inside) -> bool:
+    if not connection.is_ipv4 or not inside.is_own(connection.host, phone):
         return False
     if port < LOWEST_PORT:
         raise ForeignAddressError(f"{phone} asks for media at port {port}; ports under 1024 are never opened")

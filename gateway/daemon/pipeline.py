@@ -15,8 +15,9 @@ from functools import partial
 from gateway import wire
 from gateway.calls.dialog import Side
 from gateway.daemon.journal import Journal
-from gateway.engine import Drop, Engine, Outcome, Refuse, Release
+from gateway.engine import Engine
 from gateway.errors import MalformedError
+from gateway.outcome import Drop, Outcome, Refuse, Release
 from rules.errors import KernelError, SipmasqError
 from rules.kernel.inject import Injector
 from rules.kernel.queue import QueuedPacket

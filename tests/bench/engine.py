@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from gateway import wire
 from gateway.calls.dialog import Side
-from gateway.engine import Engine, Outcome, Release, Settings
+from gateway.engine import Engine, Settings
 from gateway.networks import Networks
+from gateway.outcome import Outcome, Release
 from gateway.wire import Datagram
 from rules.model import Endpoint
 from tests.bench.measure import Figure, cpu_each

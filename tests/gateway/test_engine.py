@@ -1,8 +1,9 @@
 """The engine's own business: counting, telling, timers, settings. What it does to calls is in tests/transcripts."""
 
 from gateway.calls.dialog import Side
-from gateway.engine import Drop, Engine, Release, Settings
+from gateway.engine import Engine, Settings
 from gateway.networks import Networks
+from gateway.outcome import Drop, Release
 from gateway.wire import Datagram
 from rules.model import Endpoint
 from tests.transcripts.flow import PROVIDER, Flow
@@ -29,7 +30,7 @@ def test_a_notice_says_who_sent_what_was_not_believed(flow: Flow) -> None:
     flow.phone("alice", "10.0.0.11").asks("INVITE", sdp=audio("10.0.0.12", 16384))
     assert flow.notices[-1] == (
         "passed unchanged: 10.0.0.11:5060 to 198.51.100.1:5060: "
-        "10.0.0.11 asks for media at 10.0.0.12, which is not its own address"
+        "10.0.0.11 speaks for 10.0.0.12, an inside address that is not its own (inside.media_hosts)"
     )
 
 

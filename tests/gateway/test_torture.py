@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from gateway.calls.dialog import Side
-from gateway.engine import Engine, Release, Settings
+from gateway.engine import Engine, Settings
 from gateway.networks import Networks
+from gateway.outcome import Release
 from gateway.wire import Datagram
 from rules.model import Endpoint
 

@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.calls.dialog import Side
-from gateway.engine import Drop, Engine, Refuse, Release, Settings
+from gateway.engine import Engine, Settings
 from gateway.errors import MalformedError
 from gateway.networks import Networks
+from gateway.outcome import Drop, Refuse, Release
 from gateway.sdp import session
 from gateway.sip import message
 from gateway.wire import Datagram, rebuild, split

@@ -9,8 +9,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.calls.dialog import Side
-from gateway.engine import Engine, Release, Settings
+from gateway.engine import Engine, Settings
 from gateway.networks import Networks
+from gateway.outcome import Release
 from gateway.sip import message
 from gateway.wire import Datagram
 from tests.property.messages import OUR_INVITES, OURS, PHONE, PROVIDER, THEIRS

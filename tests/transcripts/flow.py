@@ -13,8 +13,9 @@ After each step the table is compared with the ledger, so that every transcript 
 from dataclasses import dataclass, field
 
 from gateway.calls.dialog import Side
-from gateway.engine import Drop, Engine, Outcome, Refuse, Release, Settings
+from gateway.engine import Engine, Settings
 from gateway.networks import Networks
+from gateway.outcome import Drop, Outcome, Refuse, Release
 from gateway.sip import message
 from gateway.wire import Datagram
 from rules.model import Endpoint, Forward, Traffic

@@ -1,8 +1,8 @@
 """The kernel refuses, the gateway starts in the middle of a call, the address changes."""
 
 from gateway.calls.dialog import Side
-from gateway.engine import Drop, Outcome, Refuse, Release
 from gateway.networks import Networks
+from gateway.outcome import Drop, Outcome, Refuse, Release
 from gateway.wire import Datagram
 from tests.transcripts.flow import LAN, PROVIDER, Flow, Party
 from tests.transcripts.messages import audio

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.calls.dialog import Side
-from gateway.engine import Release
+from gateway.outcome import Release
 from gateway.wire import Datagram
 from rules.model import Endpoint
 from tests.transcripts.flow import PROVIDER, Flow, Party

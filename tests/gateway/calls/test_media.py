@@ -3,7 +3,7 @@ import pytest
 from gateway.calls.bindings import MediaAddress
 from gateway.calls.media import Described, FarHost, of_far_side, of_phone
 from gateway.errors import ForeignAddressError, MalformedError, NotUnderstoodError, PeerError
-from gateway.networks import Networks
+from gateway.networks import Inside, Networks
 from gateway.sdp.session import parse
 from rules.model import Endpoint, Purpose
 
@@ -13,7 +13,7 @@ HERE = "c=IN IP4 10.0.0.11\n"
 
 def phone(lines: str) -> Described:
     data = f"v=0\n{lines}".encode()
-    return of_phone(parse(data, 0, len(data)), PHONE, Networks(["10.0.0.0/24"]))
+    return of_phone(parse(data, 0, len(data)), PHONE, Inside(Networks(["10.0.0.0/24"]), Networks()))
 
 
 def far_side(lines: str) -> Described:
