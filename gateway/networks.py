@@ -45,7 +45,9 @@ class Inside(NamedTuple):
         if host not in self.networks:
             return False
         if host not in self.shared:
-            raise ForeignAddressError(f"{phone} speaks for {host}, an inside address that is not its own (inside.media_hosts)")
+            raise ForeignAddressError(
+                f"{phone} speaks for {host}, an inside address that is not its own (inside.media_hosts)"
+            )
         return True
 
 

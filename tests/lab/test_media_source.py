@@ -185,4 +185,4 @@ def test_a_phone_cannot_open_a_port_of_somebody_else(parties: Parties) -> None:
     assert any(
         name.startswith("passed: ") and count == 1 for name, count in gateway.ask("status")["counters"].items()
     )
-    gateway.wait_log("10.0.0.1, which is not its own address")
+    gateway.wait_log("10.0.0.1, an inside address that is not its own")
