@@ -21,7 +21,14 @@ from gateway.calls.dialog import Side
 from gateway.calls.ledger import Ledger
 from gateway.calls.media import Described, of_far_side, of_phone
 from gateway.calls.registrations import Registration, Registrations
-from gateway.errors import ForeignAddressError, LimitError, NoPortLeftError, NotUnderstoodError, PeerError
+from gateway.errors import (
+    ForeignAddressError,
+    LimitError,
+    NoPortLeftError,
+    NotUnderstoodError,
+    PeerError,
+    StrangerError,
+)
 from gateway.masquerade.inward import Inward
 from gateway.masquerade.outward import Outward
 from gateway.masquerade.rewrite import rewrite
@@ -103,6 +110,8 @@ class Engine:
                 payload = self._inward(message, datagram, now)
         except PeerError as error:
             return self._pass(datagram, error)
+        except StrangerError as error:
+            return self._drop(message, datagram, error)
         except LimitError as error:
             return self._refuse(message, datagram, sender, str(error), now)
         self._note_calls()
@@ -243,6 +252,15 @@ class Engine:
         text = f"{datagram.source} to {datagram.destination}: {error}"
         self._notice(Subject.PASSED, error.reason, text)
         return Release()
+
+    def _drop(self, message: Message, datagram: Datagram, error: StrangerError) -> Outcome:
+        """Without an answer: it would tell a scanner that somebody is there."""
+        self.counters[f"dropped: {error.reason}"] += 1
+        kind = message.method.decode() if message.is_request else f"{message.status} to {message.method.decode()}"
+        self._notice(
+            Subject.DROPPED, error.reason, f"{kind} of {datagram.source} for {datagram.destination}: {error}"
+        )
+        return Drop()
 
     def _refuse(self, message: Message, datagram: Datagram, sender: Side, why: str, now: float) -> Outcome:
         self.counters["refused"] += 1

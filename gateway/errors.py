@@ -27,6 +27,14 @@ class ForeignAddressError(PeerError):
     reason = "foreign address"
 
 
+class StrangerError(SipmasqError):
+    """A message from outside whose sender has no business with the phone; it ends here, counted under `reason`."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
 class LimitError(SipmasqError):
     """A bound of ours is reached; the text names the setting that raises it."""
 

@@ -13,6 +13,7 @@ class Subject(StrEnum):
     ADDRESS = "address"
     PASSED = "passed unchanged"
     REFUSED = "refused"
+    DROPPED = "dropped"
 
 
 class Notice(NamedTuple):

@@ -15,8 +15,9 @@ _LEVELS = {
     Subject.ADDRESS: logging.INFO,
     Subject.PASSED: logging.WARNING,
     Subject.REFUSED: logging.WARNING,
+    Subject.DROPPED: logging.WARNING,
 }
-_BOUNDED = frozenset({Subject.MISSED, Subject.PASSED, Subject.REFUSED})
+_BOUNDED = frozenset({Subject.MISSED, Subject.PASSED, Subject.REFUSED, Subject.DROPPED})
 _QUIET_SECONDS = 10.0
 _MOST_KINDS = 64  # keys are strangers' words; the kinds beyond count as one
 _LONGEST_KEY = 32
