@@ -76,6 +76,7 @@ class Sip(msgspec.Struct, frozen=True):
         tuple[_Port, ...],
         Meta(min_length=1, max_length=15, description="a list of 1 to 15 UDP ports, 1 to 65535 each"),
     ] = (5060,)
+    any_port: Annotated[bool, Meta(description="true or false")] = True
     public_ports: Annotated[PortRange, Meta(description='"LOW-HIGH" within 1024-65535')] = PortRange((5062, 5999))
     queue: Annotated[int, Meta(ge=0, le=65535, description="a number of a packet queue, 0 to 65535")] = 5060
     on_failure: Annotated[Literal["drop", "pass"], Meta(description='"drop" or "pass"')] = "drop"

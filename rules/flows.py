@@ -27,12 +27,14 @@ class Flow(NamedTuple):
 class Search:
     """What to look for: flows begun by these inside addresses, or to these public ones.
 
-    `thorough` asks for those that lead to the inside addresses as well, and those that were given a public one.
-    `urgent` says that a packet which waits for the rules may ride on one of them.
+    `former` are hosts that may no longer send to an inside address, not even in answer. `thorough` asks for flows
+    that lead to the inside addresses as well, and those that were given a public one. `urgent` says that a packet
+    which waits for the rules may ride on one of them.
     """
 
     insides: set[Endpoint] = field(default_factory=set)
     publics: set[Endpoint] = field(default_factory=set)
+    former: set[tuple[Endpoint, str]] = field(default_factory=set)
     thorough: bool = False
     urgent: bool = False
 
@@ -70,6 +72,8 @@ class Search:
         elif old.sources != new.sources:
             self.insides.add(new.inside)
             self._publish(after)
+            if old.sources is not None and new.sources is not None:
+                self.former |= {(new.inside, host) for host in old.sources - new.sources}
 
     def _publish(self, address: Endpoint | None) -> None:
         if address is not None:
@@ -99,7 +103,9 @@ def wrong(
                 return False  # never leaves by the outside
             mine = forwards.get(flow.source)
             if mine is not None:
-                return flow.reply_target != public(address, mine)
+                # the phone may write to hosts that nobody named; only one that was named before has had its time
+                over = (flow.source, flow.target.ip) in search.former and not _may_send(flow.target.ip, mine)
+                return over or flow.reply_target != public(address, mine)
             taken = flow.reply_target.ip == address and forwards.at(flow.reply_target.port) is not None
             return taken or flow.source in search.insides
         to = forwards.at(flow.target.port) if flow.target.ip == address else None

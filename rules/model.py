@@ -51,7 +51,8 @@ class Setup:
 
     `inside` and `outside` are interface names, `networks` the inside prefixes (``10.0.0.0/24``). `address` is
     the router's own address on the outside interface, None while it has none: no address, no translation.
-    `masquerade` adds the rule that hides the networks. `forwarding_was_off` is kept as a mark in
+    `sip_ports` are those of providers; `any_port` has the first message to any other one found by its request
+    line. `masquerade` adds the rule that hides the networks. `forwarding_was_off` is kept as a mark in
     the kernel so that a clean-up without any state can turn IPv4 forwarding off again.
     """
 
@@ -60,6 +61,7 @@ class Setup:
     networks: tuple[str, ...]
     address: str | None
     sip_ports: tuple[int, ...]
+    any_port: bool
     media_ports: tuple[int, int]
     queue: int
     on_failure: Literal["drop", "pass"]

@@ -17,6 +17,7 @@ INPUT = "SIPMASQ-INPUT"
 SET_IN = "sipmasq-in"
 SET_ANY = "sipmasq-any"
 SET_OUT = "sipmasq-out"
+SET_TO = "sipmasq-to"
 SET_SIP = "sipmasq-sip"
 
 FORWARDING_WAS_OFF = "IPv4 forwarding was off"

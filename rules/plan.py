@@ -5,9 +5,15 @@ Why it is so
   first packet; one that the filter table drops later leaves no conntrack entry, so a stranger pins nothing.
 - Who may send is asked per packet by sets. Sources change in the middle of a call, and adding to a set costs
   microseconds where a table commit costs milliseconds. The sets' counters are also how silence is noticed.
+- An answer to what a phone sends from its media address may come in, too: the phone was told of that host by its
+  call, maybe by a name that only it can resolve. A stranger's packet is dropped before conntrack keeps its flow,
+  so what arrives as an answer was asked for.
+- Media between two phones inside passes the router if they are in different networks. Both ends are leased then.
 - SIP meets the queue in mangle FORWARD, after DNAT and before SNAT: both directions show the phone's own
   address there and both interfaces are known. The filter table comes after, so a message is let through by
   entries that were made while it waited in the queue.
+- A provider's port is not known before somebody writes to it. So the first packets of flows are searched for the
+  end of a SIP request line; the phone that sent one is in a set from then on.
 - An announced media port is always either forwarded or refused. Media that overtakes its own rule would
   otherwise be taken for the router's: answered by ICMP, and pinned to the router while it keeps coming.
 - Own chains hold everything; built-in chains get one jump to each of them, at the head. Only the masquerade
@@ -27,8 +33,13 @@ SETS = (
     SetSpec(owner.SET_IN, "hash:ip,port,ip", counters=True),
     SetSpec(owner.SET_ANY, "hash:ip,port", counters=True),
     SetSpec(owner.SET_OUT, "hash:ip,port", counters=True),
+    SetSpec(owner.SET_TO, "hash:ip,port", counters=True),
     SetSpec(owner.SET_SIP, "hash:ip,port", counters=False),
 )
+
+_REQUEST_LINE_END = b" SIP/2.0\r\n"
+_HEADERS = 28  # bytes of IP and UDP
+_LONGEST_REQUEST_LINE = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +109,7 @@ def _entries(forward: Forward) -> tuple[Entry, ...]:
     comment = owner.label(f"{forward.reason} {forward.purpose}")
     if not forward.purpose.is_media:
         return (Entry(Element(owner.SET_SIP, forward.inside), comment),)
-    entries = [Entry(Element(owner.SET_OUT, forward.inside), comment)]
+    entries = [Entry(Element(name, forward.inside), comment) for name in (owner.SET_OUT, owner.SET_TO)]
     if forward.sources is None:
         entries.append(Entry(Element(owner.SET_ANY, forward.inside), comment))
     else:
@@ -121,23 +132,31 @@ def _masquerade(setup: Setup) -> tuple[Rule, ...]:
 
 
 def _admission(setup: Setup) -> tuple[Rule, ...]:
-    """A forward open to nobody yet is in the outward set, so what the outside sends to it is dropped here."""
+    """The frequent first. A forward open to nobody yet is in two sets as well, so what is sent to it is dropped here.
+
+    A match counts whenever it fits, whatever those after it say: the one for what comes in stands last.
+    """
+    answer = Match("conntrack", (("ctstate", ("ESTABLISHED",)), ("ctdir", ("REPLY",))))
+    from_media, to_media = _in_set(owner.SET_OUT, "src,src"), _in_set(owner.SET_TO, "dst,dst")
     rules: list[Rule] = []
     for inside in setup.inside:
         inward = (setup.outside, inside)
         outward = (inside, setup.outside)
-        for target, reason, (incoming, outgoing), match in (
-            ("ACCEPT", "media in, signalled sources", inward, _in_set(owner.SET_IN, "dst,dst,src")),
-            ("ACCEPT", "media in, any source", inward, _in_set(owner.SET_ANY, "dst,dst")),
-            ("ACCEPT", "media out", outward, _in_set(owner.SET_OUT, "src,src")),
-            ("DROP", "media in, unknown source", inward, _in_set(owner.SET_OUT, "dst,dst", counting=False)),
-            ("ACCEPT", "signalling in", inward, _in_set(owner.SET_SIP, "dst,dst")),
-            ("ACCEPT", "signalling out", outward, _in_set(owner.SET_SIP, "src,src")),
+        elsewhere = (inside, f"!{setup.outside}")
+        for target, reason, (incoming, outgoing), matches in (
+            ("ACCEPT", "media in, signalled sources", inward, (_in_set(owner.SET_IN, "dst,dst,src"),)),
+            ("ACCEPT", "media in, any source", inward, (_in_set(owner.SET_ANY, "dst,dst"),)),
+            ("ACCEPT", "media out", outward, (from_media,)),
+            ("ACCEPT", "media in, answering the phone", inward, (answer, to_media)),
+            ("DROP", "media in, unknown source", inward, (_in_set(owner.SET_TO, "dst,dst", counting=False),)),
+            ("ACCEPT", "media between phones", elsewhere, (from_media, to_media)),
+            ("ACCEPT", "signalling in", inward, (_in_set(owner.SET_SIP, "dst,dst"),)),
+            ("ACCEPT", "signalling out", outward, (_in_set(owner.SET_SIP, "src,src"),)),
         ):
             rules.append(
                 Rule(
                     "filter", owner.FORWARD, target, reason,
-                    incoming=incoming, outgoing=outgoing, matches=(match,),
+                    incoming=incoming, outgoing=outgoing, matches=matches,
                 )
             )  # fmt: skip
     return tuple(rules)
@@ -162,7 +181,16 @@ def _interception(setup: Setup) -> tuple[Rule, ...]:
             rules.append(queue("SIP in, reply", setup.outside, inside, reply))
         rules.append(queue("SIP in", setup.outside, inside, _in_set(owner.SET_SIP, "dst,dst")))
         rules.append(queue("SIP out, any port", inside, setup.outside, _in_set(owner.SET_SIP, "src,src")))
+        if setup.any_port:
+            rules.append(queue("SIP out, first message", inside, setup.outside, *_first_message()))
     return tuple(rules)
+
+
+def _first_message() -> tuple[Match, Match]:
+    """A SIP request that begins a flow; the kernel's bm would miss a line that lies in two pages of a packet."""
+    pattern = ("hex-string", (f"|{_REQUEST_LINE_END.hex()}|",))
+    span = (("from", (str(_HEADERS),)), ("to", (str(_LONGEST_REQUEST_LINE),)))
+    return Match("conntrack", (("ctstate", ("NEW",)),)), Match("string", (pattern, ("algo", ("kmp",)), *span))
 
 
 def _no_early_media(setup: Setup) -> Rule:

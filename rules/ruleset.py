@@ -19,7 +19,10 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One iptables rule. Addresses may be prefixes; ports are ``5060`` or ``20000:29999`` and mean UDP."""
+    """One iptables rule. Addresses may be prefixes; ports are ``5060`` or ``20000:29999`` and mean UDP.
+
+    `outgoing` may be negated: ``!wan0``.
+    """
 
     table: TableName
     chain: str

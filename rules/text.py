@@ -53,7 +53,7 @@ def _conditions(rule: Rule) -> str:
     if rule.incoming:
         parts.append(f"-i {rule.incoming}")
     if rule.outgoing:
-        parts.append(f"-o {rule.outgoing}")
+        parts.append(f"! -o {rule.outgoing[1:]}" if rule.outgoing.startswith("!") else f"-o {rule.outgoing}")
     if rule.udp:
         parts.append("-p udp")
     if rule.sport:
@@ -72,7 +72,7 @@ def _verdict(rule: Rule) -> str:
 def _options(options: Iterable[Option]) -> Iterator[str]:
     for name, values in options:
         flag = f"! --{name[1:]}" if name.startswith("!") else f"--{name}"
-        yield " ".join((flag, *values))
+        yield " ".join((flag, *(f'"{value}"' if "|" in value else value for value in values)))
 
 
 def _prefix(address: str) -> str:

@@ -26,7 +26,10 @@ class Clean(TypedDict):
 def look(config: Config) -> list[dict[str, str]]:
     """Everything worth knowing before the gateway runs here."""
     topology = asyncio.run(LinkWatch().snapshot(config.inside.interface, config.outside.interface))
-    findings = survey(topology, sip_ports=config.sip.ports, media_ports=config.media.ports, queue=config.sip.queue)
+    sip = config.sip
+    findings = survey(
+        topology, sip_ports=sip.ports, any_port=sip.any_port, media_ports=config.media.ports, queue=sip.queue
+    )
     if config.outside.host:
         findings.append(asyncio.run(_look_up(config.outside.host)))
     return [asdict(finding) for finding in findings]

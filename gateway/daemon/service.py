@@ -142,6 +142,7 @@ class Service:
             networks=networks,
             address=topology.address,
             sip_ports=config.sip.ports,
+            any_port=config.sip.any_port,
             media_ports=config.media.ports,
             queue=config.sip.queue,
             on_failure=config.sip.on_failure,

@@ -141,7 +141,7 @@ def _refusal(table: str, error: Exception) -> KernelError:
     if "can't commit" in said and "No chain/target/match" in said:
         return UnsupportedError(
             f"iptables table {table}: this kernel lacks a match or target; load or build xt_comment, xt_conntrack,"
-            " xt_set, xt_NFQUEUE, xt_nat and xt_MASQUERADE"
+            " xt_set, xt_NFQUEUE, xt_nat and xt_MASQUERADE, and xt_string or set sip.any_port = false"
         )
     if "Too many links" in said:
         return KernelError(

@@ -89,7 +89,8 @@ async def _commit(phone: str, load: int) -> _Commits:
         await rules.configure(
             Setup(
                 inside=("lan0",), outside="wan0", networks=("10.0.0.0/24",), address=ROUTER_OUTSIDE,
-                sip_ports=(5060,), media_ports=(20000, 29999), queue=5060, on_failure="pass", masquerade=False,
+                sip_ports=(5060,), any_port=True, media_ports=(20000, 29999), queue=5060, on_failure="pass",
+                masquerade=False,
             )
         )  # fmt: skip
         await _apply(rules, phone, range(load))

@@ -23,6 +23,7 @@ SETUP = Setup(
     networks=("10.0.0.0/24",),
     address="203.0.113.1",
     sip_ports=(5060,),
+    any_port=True,
     media_ports=(20000, 29999),
     queue=5060,
     on_failure="drop",

@@ -71,6 +71,7 @@ def test_everything_can_be_said(file: Path) -> None:
         ports = [5060, 5070]
         public_ports = "6000-6000"
         queue = 7
+        any_port = false
         on_failure = "pass"
         idle = 60
         [media]
@@ -81,7 +82,7 @@ def test_everything_can_be_said(file: Path) -> None:
     assert load(file) == Config(
         Inside(Interfaces(("lan0", "lan1"))),
         Outside(Interface("ppp0"), Host("gw.example.org"), masquerade=False),
-        Sip((5060, 5070), PortRange((6000, 6000)), queue=7, on_failure="pass", idle=60),
+        Sip((5060, 5070), any_port=False, public_ports=PortRange((6000, 6000)), queue=7, on_failure="pass", idle=60),
         Media(PortRange((40001, 40004)), source="any", silence=0.5),
         Control(Path("/srv/other.sock")),
     )

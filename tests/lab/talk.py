@@ -44,7 +44,7 @@ def traces_of_calls(router: Namespace) -> list[str]:
     state = router_state(router)
     return [
         *(rule for rule in state.rules if "sipmasq call " in rule),
-        *(line for line in state.sets.splitlines() if re.match("add sipmasq-(in|any|out) ", line)),
+        *(line for line in state.sets.splitlines() if re.match("add sipmasq-(in|any|out|to) ", line)),
         *(flow for flow in conntrack(router, "-p", "udp") if _MEDIA_PORT.search(flow)),
     ]
 

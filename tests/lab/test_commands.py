@@ -49,6 +49,7 @@ def test_the_commands_tell_of_a_call(lab: Lab) -> None:
         "sipmasq-sip",
         "sipmasq-in",
         "sipmasq-out",
+        "sipmasq-to",
     }
     # what it shows is what is there
     kernel = "\n".join(router_state(lab.net.router).rules)

@@ -25,6 +25,7 @@ SETUP = Setup(
     networks=("10.0.0.0/24",),
     address=ROUTER,
     sip_ports=(5060,),
+    any_port=True,
     media_ports=(20000, 29999),
     queue=5060,
     on_failure="pass",

@@ -110,7 +110,7 @@ def test_a_refusal_names_the_set_and_the_reason(router: Namespace) -> None:
         router.run("iptables-legacy", "-A", "FORWARD", "-m", "set", "--match-set", "sipmasq-out", "src,src")
         with pytest.raises(KernelError, match="sipmasq-out: in use by a rule that is not ours; delete that rule"):
             sets.destroy("sipmasq-out")
-        assert len(sets.read()[0]) == 4  # the socket is still in step
+        assert len(sets.read()[0]) == 5  # the socket is still in step
 
     play(router, story)
 

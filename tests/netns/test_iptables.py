@@ -204,6 +204,7 @@ def test_a_target_that_the_kernel_lacks_is_said() -> None:
     error = iptables._refusal("mangle", iptc.IPTCError("can't commit: b'No chain/target/match by that name'"))
     assert isinstance(error, UnsupportedError)
     assert "xt_NFQUEUE" in str(error)
+    assert "xt_string or set sip.any_port = false" in str(error)
 
 
 def test_a_lock_that_is_not_let_go_is_named(router: Namespace) -> None:

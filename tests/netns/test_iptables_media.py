@@ -109,13 +109,51 @@ def test_media_that_is_early_is_neither_answered_nor_pinned(wired: Stage) -> Non
         await scene.put(replace(RTP, sources=frozenset()))
         peer.send(ROUTER, 20000)  # nobody may send yet
         assert phone.sender() is None
-        phone.send(PEER, 9000)
-        assert peer.sender() == Endpoint(ROUTER, 20000)
-        peer.send(ROUTER, 20000)  # not even in answer
-        assert phone.sender() is None
         await scene.put(RTP)
         peer.send(ROUTER, 20000)
         assert phone.sender() == Endpoint(PEER, 9000)
+
+    wired.play(story)
+
+
+@pytest.mark.parametrize("sources", [frozenset(), frozenset({PEER})], ids=["nobody named yet", "another named"])
+def test_who_is_not_named_may_answer_the_phone_and_nothing_else(wired: Stage, sources: frozenset[str]) -> None:
+    async def story(scene: Scene) -> None:
+        phone, stranger = scene.phone_line(), scene.outside_line(ip=STRANGER)
+        await scene.rules.configure(SETUP)
+        await scene.put(replace(RTP, sources=sources))
+        for _ in range(2):  # what was refused leaves no flow for the next packet to ride on
+            stranger.send(ROUTER, 20000)
+            assert phone.sender() is None
+        phone.send(STRANGER, 9000)
+        assert stranger.sender() == Endpoint(ROUTER, 20000)
+        stranger.send(ROUTER, 20000)
+        assert phone.sender() == Endpoint(STRANGER, 9000)
+        scene.outside_line(9001, STRANGER).send(ROUTER, 20000)  # the phone did not write there
+        assert phone.sender() is None
+        assert await scene.rules.counters() == {RTP.inside: Traffic(1, 1)}
+        await scene.end(RTP)
+        stranger.send(ROUTER, 20000)
+        assert phone.sender() is None
+
+    wired.play(story)
+
+
+def test_a_host_that_is_named_no_more_cannot_even_answer(wired: Stage) -> None:
+    async def story(scene: Scene) -> None:
+        phone, peer, stranger = scene.phone_line(), scene.outside_line(), scene.outside_line(ip=STRANGER)
+        await scene.rules.configure(SETUP)
+        await scene.put(replace(RTP, sources=frozenset({PEER})))
+        for line, ip in ((peer, PEER), (stranger, STRANGER)):
+            phone.send(ip, 9000)
+            line.send(ROUTER, 20000)
+            assert phone.sender() == Endpoint(ip, 9000)
+        await scene.put(replace(RTP, sources=frozenset({"203.0.113.9"})))
+        peer.send(ROUTER, 20000)
+        assert phone.sender() is None
+        # the phone still speaks with the other one, whom nobody ever named
+        stranger.send(ROUTER, 20000)
+        assert phone.sender() == Endpoint(STRANGER, 9000)
 
     wired.play(story)
 

@@ -9,7 +9,7 @@ import pytest
 
 from rules.kernel.links import LinkWatch
 from rules.kernel.queue import PacketQueue
-from rules.kernel.survey import Finding, Severity, masquerade_present, survey
+from rules.kernel.survey import Finding, Severity, features, masquerade_present, survey
 from tests.support.netns import Namespace, hosts, link
 
 pytestmark = pytest.mark.root
@@ -29,9 +29,9 @@ def router() -> Iterator[Namespace]:
         yield router
 
 
-def look() -> list[Finding]:
+def look(*, any_port: bool = True) -> list[Finding]:
     topology = asyncio.run(LinkWatch().snapshot(["lan0"], "wan0"))
-    return survey(topology, sip_ports=(5060,), media_ports=(20000, 29999), queue=QUEUE)
+    return survey(topology, sip_ports=(5060,), any_port=any_port, media_ports=(20000, 29999), queue=QUEUE)
 
 
 def troubles(router: Namespace) -> list[Finding]:
@@ -56,7 +56,7 @@ def test_a_fit_machine_has_no_trouble_and_is_left_untouched(router: Namespace) -
     findings = router.call(look)
     assert {finding.severity for finding in findings} == {Severity.OK}
     subjects = {finding.subject for finding in findings}
-    assert {"rights", "packet queues", "legacy table nat", "target NFQUEUE", "match set"} <= subjects
+    assert {"rights", "packet queues", "legacy table nat", "target NFQUEUE", "match set", "match string"} <= subjects
     assert {"set type hash:ip,port,ip", "interface wan0", "forwarding", "packet queue 9"} <= subjects
     assert router.run("cat", "/proc/net/ip_tables_names") == ""
     assert router.run("nft", "list", "ruleset") == ""
@@ -104,6 +104,19 @@ def test_programs_on_our_ports_and_on_our_queue_are_told(router: Namespace) -> N
     assert "UDP port 5060" in told["sip.ports"].what
     assert "UDP port 29999" in told["media.ports"].what
     assert "bound by process" in told[f"packet queue {QUEUE}"].what
+
+
+def test_a_kernel_that_cannot_search_for_request_lines_is_told_and_how_to_do_without(router: Namespace) -> None:
+    def check(*, any_port: bool) -> list[Finding]:
+        has = features._answers
+        features._answers = lambda request, name, size: name != "string" and has(request, name, size)
+        return [finding for finding in look(any_port=any_port) if finding.severity is not Severity.OK]
+
+    [told] = router.call(lambda: check(any_port=True))
+    assert (told.severity, told.subject) == (Severity.ERROR, "match string")
+    assert "xt_string" in told.advice
+    assert "sip.any_port = false" in told.advice
+    assert router.call(lambda: check(any_port=False)) == []
 
 
 def test_missing_rights_are_told(router: Namespace) -> None:

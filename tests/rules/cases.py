@@ -13,6 +13,7 @@ SETUP = Setup(
     networks=("10.0.0.0/24",),
     address="203.0.113.1",
     sip_ports=(5060,),
+    any_port=True,
     media_ports=(20000, 29999),
     queue=5060,
     on_failure="drop",
@@ -35,8 +36,8 @@ CASES: dict[str, tuple[Setup, tuple[Forward, ...]]] = {
         replace(SETUP, inside=("lan0", "lan1"), networks=("10.0.0.0/24", "10.0.1.0/24"), sip_ports=(5060, 5070)),
         (PHONE,),
     ),
-    "pass-on-failure-and-no-masquerade": (
-        replace(SETUP, on_failure="pass", masquerade=False, forwarding_was_off=True),
+    "one-port-pass-on-failure-and-no-masquerade": (
+        replace(SETUP, any_port=False, on_failure="pass", masquerade=False, forwarding_was_off=True),
         (),
     ),
 }

@@ -113,9 +113,38 @@ def test_other_sources_are_searched_from_both_ends() -> None:
     search = Search()
     search.changed(RTP, there, replace(RTP, sources=RTP.sources | {"192.0.2.1"}), there)
     assert search == Search({RTP.inside}, {Endpoint(ADDRESS, RTP.port)})
+    search.changed(RTP, there, replace(RTP, sources=frozenset()), there)
+    assert search.former == {(RTP.inside, "198.51.100.7"), (RTP.inside, "198.51.100.8")}
     unchanged = Search()
     unchanged.changed(RTP, there, replace(RTP, reason="another"), there)
     assert not unchanged
+
+
+@pytest.mark.parametrize(
+    ("target", "wrong_now"),
+    [("198.51.100.7", False), ("198.51.100.8", True), (STRANGER.ip, False)],
+    ids=["still named", "named before", "never named"],
+)
+def test_a_flow_that_the_phone_began_goes_only_with_the_host_that_was_named(target: str, wrong_now: bool) -> None:
+    there = public(ADDRESS, RTP)
+    now = replace(RTP, sources=frozenset({"198.51.100.7"}))
+    table = Forwards()
+    table.update({now.inside: now})
+    search = Search()
+    search.changed(RTP, there, now, there)
+    flow = outward(RTP.inside, RTP.port, Endpoint(target, 9000))
+    assert wrong([flow], search, table, ADDRESS, NETWORKS)[0] == [flow] * wrong_now
+
+
+def test_a_host_that_is_named_again_before_anybody_looked_keeps_its_flow() -> None:
+    there = public(ADDRESS, RTP)
+    without = replace(RTP, sources=frozenset())
+    table = Forwards()
+    table.update({RTP.inside: RTP})
+    search = Search()
+    search.changed(RTP, there, without, there)
+    search.changed(without, there, RTP, there)
+    assert wrong([outward(RTP.inside, RTP.port)], search, table, ADDRESS, NETWORKS) == ([], frozenset())
 
 
 def test_a_new_address_is_searched_at_both() -> None:

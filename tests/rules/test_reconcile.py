@@ -327,16 +327,17 @@ def test_clean_needs_nothing_but_the_marks_and_may_be_repeated() -> None:
     run(story())
 
 
-def test_counters_add_up_the_sources() -> None:
+def test_counters_add_up_the_sources_and_what_came_from_elsewhere() -> None:
     async def story() -> None:
         kernel = FakeBackend()
         rules = await started(kernel, PHONE, RTP, OPEN, CLOSED)
         kernel.counts[Element(owner.SET_IN, RTP.inside, "198.51.100.7")] = 3
         kernel.counts[Element(owner.SET_IN, RTP.inside, "198.51.100.8")] = 4
         kernel.counts[Element(owner.SET_OUT, RTP.inside)] = 5
+        kernel.counts[Element(owner.SET_TO, RTP.inside)] = 20
         kernel.counts[Element(owner.SET_ANY, OPEN.inside)] = 6
         assert await rules.counters() == {
-            RTP.inside: Traffic(7, 5),
+            RTP.inside: Traffic(27, 5),
             OPEN.inside: Traffic(6, 0),
             CLOSED.inside: Traffic(0, 0),
         }

@@ -23,6 +23,14 @@ def test_a_rule_reads_as_iptables_save_prints_it() -> None:
     )
 
 
+def test_negations_and_hexadecimal_strings_read_so_too() -> None:
+    string = Match("string", (("hex-string", ("|0d0a|",)), ("algo", ("kmp",))))
+    rule = Rule("filter", "SIPMASQ-FORWARD", "DROP", "why", incoming="lan0", outgoing="!wan0", matches=(string,))
+    assert text.line(rule).startswith(
+        '-A SIPMASQ-FORWARD -i lan0 ! -o wan0 -p udp -m string --hex-string "|0d0a|" --algo kmp -m comment '
+    )
+
+
 def test_the_table_is_part_of_the_fingerprint() -> None:
     assert text.mark(Rule("nat", "C", "ACCEPT", "why")) != text.mark(Rule("mangle", "C", "ACCEPT", "why"))
 

@@ -28,14 +28,14 @@ __all__ = ["Finding", "Severity", "masquerade_present", "survey"]
 
 
 def survey(
-    topology: Topology, *, sip_ports: Sequence[int], media_ports: tuple[int, int], queue: int
+    topology: Topology, *, sip_ports: Sequence[int], any_port: bool, media_ports: tuple[int, int], queue: int
 ) -> list[Finding]:
     """Everything worth knowing before the gateway runs on this machine."""
     ports = [("sip.ports", (port, port)) for port in sip_ports] + [("media.ports", media_ports)]
     return [
         *rights_findings(),
-        *kernel_findings(),
-        *library_findings(),
+        *kernel_findings(any_port=any_port),
+        *library_findings(any_port=any_port),
         *interface_findings(topology),
         *forwarding_findings(),
         *_firewall_findings(topology, [span for _key, span in ports]),

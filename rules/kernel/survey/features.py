@@ -22,6 +22,7 @@ from rules.kernel.survey.finding import Finding, Severity
 _TABLES = ("nat", "filter", "mangle")
 _TARGETS = ("NFQUEUE", "DNAT", "SNAT", "MASQUERADE")
 _MATCHES = ("udp", "comment", "conntrack", "set")
+_ANY_PORT_MATCH = "string"
 _SET_TYPES = ("hash:ip,port", "hash:ip,port,ip")
 _PACKAGE = "install iptables (Debian package iptables)"
 
@@ -43,21 +44,22 @@ _UNBIND_FAMILY = 4
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def kernel_findings() -> list[Finding]:
-    """One finding for each feature of the kernel that the rules need."""
+def kernel_findings(*, any_port: bool) -> list[Finding]:
+    """One finding for each feature of the kernel that the rules need, `any_port` meaning sip.any_port."""
     found: list[Finding] = []
-    thread = threading.Thread(target=lambda: found.extend(_trial()), name="kernel trial")
+    thread = threading.Thread(target=lambda: found.extend(_trial(any_port=any_port)), name="kernel trial")
     thread.start()
     thread.join()
     return found
 
 
-def library_findings() -> list[Finding]:
-    """Whether iptables' extensions for the rules are installed."""
+def library_findings(*, any_port: bool) -> list[Finding]:
+    """Whether iptables' extensions for the rules are installed, `any_port` meaning sip.any_port."""
     directories = library_directories()
     if directories is None:
         return [Finding(Severity.ERROR, "iptables", "its libraries are not installed", _PACKAGE)]
-    names = [name for name in (*_TARGETS, *_MATCHES) if not _has_extension(directories[1], name)]
+    needed = (*_TARGETS, *_MATCHES, *((_ANY_PORT_MATCH,) if any_port else ()))
+    names = [name for name in needed if not _has_extension(directories[1], name)]
     if names:
         what = f"no extension for {', '.join(names)} in {directories[1]}"
         return [Finding(Severity.ERROR, "iptables", what, _PACKAGE)]
@@ -68,7 +70,7 @@ def _has_extension(directory: Path, name: str) -> bool:
     return any((directory / f"lib{family}_{name}.so").exists() for family in ("xt", "ipt"))
 
 
-def _trial() -> Iterator[Finding]:
+def _trial(*, any_port: bool) -> Iterator[Finding]:
     if _libc.unshare(_CLONE_NEWNET) != 0:
         reason = os.strerror(ctypes.get_errno())
         yield Finding(
@@ -91,6 +93,10 @@ def _trial() -> Iterator[Finding]:
     for name in _MATCHES:
         there = _answers(_GET_MATCH_REVISION, name, _REVISION_SIZE)
         yield _finding(f"match {name}", there, f"load the kernel module of iptables' match {name}")
+    if any_port:
+        there = _answers(_GET_MATCH_REVISION, _ANY_PORT_MATCH, _REVISION_SIZE)
+        advice = f"load xt_{_ANY_PORT_MATCH} (CONFIG_NETFILTER_XT_MATCH_STRING), or set sip.any_port = false"
+        yield _finding(f"match {_ANY_PORT_MATCH}", there, advice)
     for name in _SET_TYPES:
         advice = f"load ip_set_{name.replace(':', '_').replace(',', '')} (CONFIG_IP_SET)"
         yield _finding(f"set type {name}", _has_set_type(name), advice)

@@ -92,10 +92,11 @@ def test_every_rule_says_which_call_or_registration_it_is_for(gateway: Gateway, 
         ("nat", "SIPMASQ-PREROUTING", [call]),
         ("nat", "SIPMASQ-POSTROUTING", [call]),
         ("ipset", "sipmasq-out", [call]),
+        ("ipset", "sipmasq-to", [call]),
         ("ipset", "sipmasq-in", [call]),
     ]
     assert str(of_rtp[0]["rule"]).startswith("-A SIPMASQ-PREROUTING -d 203.0.113.1/32 -i wan0 -p udp")
-    assert of_rtp[3]["rule"] == "10.0.0.11,udp:16384,198.51.100.7"
+    assert of_rtp[4]["rule"] == "10.0.0.11,udp:16384,198.51.100.7"
     assert [row["for"] for row in of_all] == [[]]
 
 
