@@ -27,14 +27,15 @@ class Flow(NamedTuple):
 class Search:
     """What to look for: flows begun by these inside addresses, or to these public ones.
 
-    `former` are hosts that may no longer send to an inside address, not even in answer. `thorough` asks for flows
-    that lead to the inside addresses as well, and those that were given a public one. `urgent` says that a packet
-    which waits for the rules may ride on one of them.
+    `former` are hosts that may no longer send to an inside address, not even in answer; `silenced` are media
+    addresses whose forward has ended. `thorough` asks for flows that lead to the inside addresses as well, and those
+    that were given a public one. `urgent` says that a packet which waits for the rules may ride on one of them.
     """
 
     insides: set[Endpoint] = field(default_factory=set)
     publics: set[Endpoint] = field(default_factory=set)
     former: set[tuple[Endpoint, str]] = field(default_factory=set)
+    silenced: set[Endpoint] = field(default_factory=set)
     thorough: bool = False
     urgent: bool = False
 
@@ -55,6 +56,8 @@ class Search:
             if old is not None:
                 self.insides.add(old.inside)
                 self._publish(before)
+                if old.purpose.is_media:
+                    self.silenced.add(old.inside)
         elif old is None:
             # before the address is announced: what comes for it then meets no flow that the inside began earlier,
             # with which its own would clash and be given another source port by the kernel
@@ -99,9 +102,9 @@ def wrong(
 
     def is_wrong(flow: Flow) -> bool:
         if flow.source in forwards or flow.source in search.insides or is_inside(flow.source.ip):
-            if flow.target.ip == address or is_inside(flow.target.ip):
-                return False  # never leaves by the outside
             mine = forwards.get(flow.source)
+            if flow.target.ip == address or is_inside(flow.target.ip):  # never leaves by the outside
+                return mine is None and flow.source in search.silenced
             if mine is not None:
                 # the phone may write to hosts that nobody named; only one that was named before has had its time
                 over = (flow.source, flow.target.ip) in search.former and not _may_send(flow.target.ip, mine)

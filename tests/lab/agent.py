@@ -3,15 +3,20 @@
 For statements on the time between two messages, which a real phone passes too fast.
 """
 
+import copy
 import itertools
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from rules.model import Endpoint
+from tests.lab.sdp import audio, media_of
 from tests.support.journal import MissedError
 from tests.support.netns import Namespace
 
 _numbers = itertools.count(1)
+
+Description = Endpoint | str
+"""A session description, or where its only stream of audio is wanted."""
 
 
 class Message(NamedTuple):
@@ -26,22 +31,38 @@ class Message(NamedTuple):
 
     @property
     def media(self) -> Endpoint:
-        """Where its session description wants the audio."""
-        connection = re.search(r"^c=IN IP4 (\S+)", self.text, re.MULTILINE)
-        audio = re.search(r"^m=audio (\d+)", self.text, re.MULTILINE)
-        assert connection is not None, f"no session description in:\n{self.text}"
-        assert audio is not None
-        return Endpoint(connection[1], int(audio[1]))
+        """Where its session description wants the media."""
+        return media_of(self.text)
+
+    @property
+    def sent_by(self) -> Endpoint:
+        """Where its sender wants the answer, unless it asks for it where it came from (RFC 3261 section 18.2.2)."""
+        host, _, port = self.headers("Via")[0].partition(";")[0].split()[1].partition(":")
+        return Endpoint(host, int(port or 5060))
 
 
 class Agent:
-    """A SIP transport address that takes part in one call after the other."""
+    """A SIP transport address that takes part in one call after the other.
 
-    def __init__(self, host: Namespace, address: str, port: int = 5060, user: str = "agent") -> None:
+    `says` is what its Via and Contact give in place of its address. Without `rport` it neither asks for that nor
+    knows it (RFC 3581).
+    """
+
+    def __init__(
+        self,
+        host: Namespace,
+        address: str,
+        port: int = 5060,
+        user: str = "agent",
+        *,
+        says: Endpoint | None = None,
+        rport: bool = True,
+    ) -> None:
         self._socket = host.open_socket()
         self._socket.bind((address, port))
         self.address = Endpoint(address, port)
-        self.uri = f"sip:{user}@{self.address}"
+        self._says, self._rport = says or self.address, rport
+        self.uri = f"sip:{user}@{self._says}"
         self._number = next(_numbers)
         self._branches = itertools.count(1)
         self._cseq = 0
@@ -52,6 +73,13 @@ class Agent:
         self._dialled = "", ""
         self._peer = self.address
         self._asked: Message | None = None
+
+    def another(self) -> Self:
+        """The same address, for a call beside this one; whoever waits gets what comes next for any of them."""
+        other = copy.copy(self)
+        other._number, other._asked = next(_numbers), None
+        other.tag = f"tag{other._number}"
+        return other
 
     def send(self, payload: bytes, to: Endpoint) -> None:
         """Send these very bytes."""
@@ -79,12 +107,12 @@ class Agent:
         else:
             self._asked = message
             self._call, self._peer = message.headers("Call-ID")[0], message.source
-            self._local, self._remote = f"{message.headers('To')[0]};tag={self.tag}", message.headers("From")[0]
+            self._local, self._remote = _tagged(message.headers("To")[0], self.tag), message.headers("From")[0]
         for contact in message.headers("Contact"):
             self._target = re.findall("<(.*?)>", contact)[0]
         return message
 
-    def invite(self, to: Endpoint, media: Endpoint | None = None) -> None:
+    def invite(self, to: Endpoint, media: Description | None = None) -> None:
         """Begin a call with whoever is at that address."""
         self._call, self._cseq, self._asked = f"call{self._number}-{next(_numbers)}", 1, None
         self._local, self._remote = f"<{self.uri}>;tag={self.tag}", f"<sip:far@{to}>"
@@ -92,10 +120,10 @@ class Agent:
         self._dialled = self._remote, self._target
         self.send(self._request("INVITE", media), to)
 
-    def reinvite(self, media: Endpoint, direction: str) -> None:
-        """Describe the media of the call anew: "sendonly" puts the other one on hold."""
+    def reinvite(self, media: Description) -> None:
+        """Describe the media of the call anew."""
         self._cseq += 1
-        self.send(self._request("INVITE", media, direction), self._peer)
+        self.send(self._request("INVITE", media), self._peer)
 
     def register(self, registrar: Endpoint, expires: int = 3600) -> None:
         """Ask to be registered, in a call of its own."""
@@ -119,29 +147,26 @@ class Agent:
         self.send(self._request("BYE"), self._peer)
 
     def answer(
-        self, status: str, media: Endpoint | None = None, *, to: Message | None = None, tag: str | None = None
+        self, status: str, media: Description | None = None, *, to: Message | None = None, tag: str | None = None
     ) -> None:
         """Answer the last request, or an earlier one: ``answer("200 OK", media)``. With another tag, as another."""
         asked = to or self._asked
         assert asked is not None, "nobody asked"
         copied = [f"{name}: {value}" for name in ("Via", "Record-Route") for value in asked.headers(name)]
         copied += [f"{name}: {asked.headers(name)[0]}" for name in ("From", "Call-ID", "CSeq")]
-        party = asked.headers("To")[0]
-        tagged = party if "tag=" in party else f"{party};tag={tag or self.tag}"
+        tagged = _tagged(asked.headers("To")[0], tag or self.tag)
         lines = (f"SIP/2.0 {status}", *copied, f"To: {tagged}", f"Contact: <{self.uri}>")
-        self.send(_message(lines, media), asked.source)
+        self.send(_message(lines, media), asked.source if self._rport else asked.sent_by)
 
     def close(self) -> None:
         self._socket.close()
 
-    def _request(
-        self, method: str, media: Endpoint | None = None, direction: str = "sendrecv", expires: int | None = None
-    ) -> bytes:
+    def _request(self, method: str, media: Description | None = None, expires: int | None = None) -> bytes:
         if method != "CANCEL":
             self._branch = f"z9hG4bK{self._number}-{next(self._branches)}"
         lines = (
             f"{method} {self._target} SIP/2.0",
-            f"Via: SIP/2.0/UDP {self.address};branch={self._branch};rport",
+            f"Via: SIP/2.0/UDP {self._says};branch={self._branch}{';rport' if self._rport else ''}",
             "Max-Forwards: 70",
             f"From: {self._local}",
             f"To: {self._remote}",
@@ -150,11 +175,11 @@ class Agent:
             f"Contact: <{self.uri}>",
             *(() if expires is None else (f"Expires: {expires}",)),
         )
-        return _message(lines, media, direction)
+        return _message(lines, media)
 
 
 def connect(
-    caller: Agent, called: Agent, to: Endpoint, mine: Endpoint, theirs: Endpoint
+    caller: Agent, called: Agent, to: Endpoint, mine: Description, theirs: Description
 ) -> tuple[Endpoint, Endpoint]:
     """Establish a call to `to`, where `called` answers; what each side was told of the other's audio."""
     caller.invite(to, mine)
@@ -166,6 +191,17 @@ def connect(
     return of_called, of_caller
 
 
+def change(one: Agent, other: Agent, mine: Description, theirs: Description) -> tuple[Endpoint, Endpoint]:
+    """Agree on other media in a call; what each side was told of the other's, `one` first."""
+    one.reinvite(mine)
+    of_one = other.wait("INVITE").media
+    other.answer("200 OK", theirs)
+    of_other = one.wait("SIP/2.0 200").media
+    one.ack()
+    other.wait("ACK")
+    return of_other, of_one
+
+
 def hang_up(one: Agent, other: Agent) -> None:
     """End the call of both."""
     one.bye()
@@ -174,13 +210,12 @@ def hang_up(one: Agent, other: Agent) -> None:
     one.wait("SIP/2.0 200")
 
 
-def _message(lines: tuple[str, ...], media: Endpoint | None, direction: str = "sendrecv") -> bytes:
-    body = ""
-    if media is not None:
+def _tagged(party: str, tag: str) -> str:
+    return party if "tag=" in party else f"{party};tag={tag}"
+
+
+def _message(lines: tuple[str, ...], media: Description | None) -> bytes:
+    body = audio(media) if isinstance(media, Endpoint) else media or ""
+    if body:
         lines += ("Content-Type: application/sdp",)
-        described = (
-            "v=0", f"o=- 1 1 IN IP4 {media.ip}", "s=-", f"c=IN IP4 {media.ip}", "t=0 0",
-            f"m=audio {media.port} RTP/AVP 0", "a=rtpmap:0 PCMU/8000", f"a={direction}",
-        )  # fmt: skip
-        body = "".join(line + "\r\n" for line in described)
     return "\r\n".join((*lines, f"Content-Length: {len(body)}", "", body)).encode()

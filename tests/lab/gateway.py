@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +36,7 @@ class Said(NamedTuple):
 
 
 class Gateway:
-    """`sipmasq run` on a router with the interfaces lan0 and wan0, once it says that it is ready.
+    """`sipmasq run` on a router between `inside` and wan0, once it says that it is ready.
 
     `settings` are further lines of its configuration: ``{"media.source": "any"}``.
     """
@@ -46,6 +46,7 @@ class Gateway:
         router: Namespace,
         directory: Path,
         settings: Mapping[str, object] | None = None,
+        inside: Sequence[str] = ("lan0",),
         name: str = "gateway",
         env: Mapping[str, str] | None = None,
     ) -> None:
@@ -59,7 +60,8 @@ class Gateway:
             ready.bind(str(notify))
             self.process = Process(
                 router, name,
-                *_COMMAND, "run", "--inside", "lan0", "--outside", "wan0", "--config", str(self._config),
+                *_COMMAND, "run", *(word for lan in inside for word in ("--inside", lan)),
+                "--outside", "wan0", "--config", str(self._config),
                 directory=directory, env={"NOTIFY_SOCKET": str(notify), **(env or {})},
             )  # fmt: skip
             try:

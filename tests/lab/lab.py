@@ -28,8 +28,8 @@ class Lab:
         self._stack = stack
         self._inside = self._outside = 0
 
-    def registrar(self, *, auth: bool = False, rport: bool = True, expires: int = 3600) -> Registrar:
-        made = Registrar(self.net.provider, self.directory, auth=auth, rport=rport, expires=expires)
+    def registrar(self, **options: Any) -> Registrar:
+        made = Registrar(self.net.provider, self.directory, **options)
         return self._keep(made, made.close)
 
     def phone(self, user: str, **options: Any) -> Phone:
@@ -43,15 +43,15 @@ class Lab:
         return self._phone(self.net.far[index], self.net.far_address(index), user, options)
 
     def gateway(self, settings: Mapping[str, object] | None = None, **options: Any) -> Gateway:
-        made = Gateway(self.net.router, self.directory, settings, **options)
+        made = Gateway(self.net.router, self.directory, settings, inside=self.net.lans, **options)
         return self._keep(made, made.kill)
 
     def sipp(self, host: Namespace, address: str, scenario: str, **options: Any) -> Sipp:
         made = Sipp(host, address, scenario, self.directory, **options)
         return self._keep(made, made.close)
 
-    def agent(self, host: Namespace, address: str, port: int = 5060, user: str = "agent") -> Agent:
-        made = Agent(host, address, port, user)
+    def agent(self, host: Namespace, address: str, port: int = 5060, user: str = "agent", **options: Any) -> Agent:
+        made = Agent(host, address, port, user, **options)
         return self._keep(made, made.close)
 
     def rtp(self, host: Namespace, address: str, port: int = 0) -> RtpEndpoint:
@@ -72,10 +72,10 @@ class Lab:
 
 
 @contextlib.contextmanager
-def lab(phones: int = 1, far: int = 1, directory: Path | None = None) -> Iterator[Lab]:
+def lab(phones: int = 1, far: int = 1, lans: int = 1, directory: Path | None = None) -> Iterator[Lab]:
     """A lab with so many hosts for phones on each side; logs go to `directory`, or are thrown away."""
     with contextlib.ExitStack() as stack:
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sipmasq-lab-")))
-        net = stack.enter_context(network(phones, far))
+        net = stack.enter_context(network(phones, far, lans))
         yield Lab(net, directory, stack)

@@ -84,21 +84,29 @@ _FORGET_RPORT = r"""
 
 
 class Registrar:
-    """A running registrar and proxy for the domain `PROVIDER`.
+    """A running registrar and proxy for its `domain`, the address `PROVIDER` and the port if it is another one.
 
     With `auth`, requests need digest credentials: the user's own name and `PASSWORD`. `expires` is the
     longest registration it grants, in seconds.
     """
 
     def __init__(
-        self, host: Namespace, directory: Path, *, auth: bool = False, rport: bool = True, expires: int = 3600
+        self,
+        host: Namespace,
+        directory: Path,
+        *,
+        port: int = PORT,
+        auth: bool = False,
+        rport: bool = True,
+        expires: int = 3600,
     ) -> None:
-        self._host = host
+        self._host, self._port = host, port
+        self.domain = PROVIDER if port == PORT else f"{PROVIDER}:{port}"
         config = directory / "kamailio.cfg"
         config.write_text(
             _CONFIG.format(
                 address=PROVIDER,
-                port=PORT,
+                port=port,
                 expires=expires,
                 authenticate=_AUTHENTICATE if auth else "",
                 forget_rport="" if rport else _FORGET_RPORT,
@@ -118,7 +126,7 @@ class Registrar:
 
     def contacts(self, user: str) -> list[str]:
         """The Contact URIs registered for `user`, as the registrar would use them."""
-        answer = self._ask("REGISTER", f"sip:{user}@{PROVIDER}", timeout=2)
+        answer = self._ask("REGISTER", f"sip:{user}@{self.domain}", timeout=2)
         if answer is None:
             raise AssertionError(f"kamailio does not say who is registered as {user!r}; see kamailio.log")
         return list(_contacts(answer))
@@ -128,7 +136,7 @@ class Registrar:
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + 10
-        while self._ask("OPTIONS", f"sip:{PROVIDER}", timeout=0.1) is None:
+        while self._ask("OPTIONS", f"sip:{self.domain}", timeout=0.1) is None:
             if not self.process.running or time.monotonic() > deadline:
                 last = "\n".join(list(self.process.lines)[-25:])
                 raise AssertionError(f"kamailio does not answer OPTIONS; it said last:\n{last}")
@@ -139,12 +147,12 @@ class Registrar:
             handle.settimeout(timeout)
             port = handle.getsockname()[1]
             request = (
-                f"{method} sip:{PROVIDER} SIP/2.0\r\n"
+                f"{method} sip:{self.domain} SIP/2.0\r\n"
                 f"Via: SIP/2.0/UDP {PROVIDER}:{port};branch=z9hG4bK{time.monotonic_ns()}\r\n"
                 f"Max-Forwards: 70\r\nFrom: <{target}>;tag=lab\r\nTo: <{target}>\r\n"
                 f"Call-ID: {time.monotonic_ns()}@lab\r\nCSeq: 1 {method}\r\nContent-Length: 0\r\n\r\n"
             )
-            handle.sendto(request.encode(), (PROVIDER, PORT))
+            handle.sendto(request.encode(), (PROVIDER, self._port))
             try:
                 return handle.recv(65535).decode()
             except TimeoutError:

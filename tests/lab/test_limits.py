@@ -5,9 +5,10 @@ from typing import NamedTuple
 import pytest
 
 from rules.model import Endpoint
-from tests.lab.agent import Agent, connect, hang_up
+from tests.lab.agent import Agent, change, connect, hang_up
 from tests.lab.conftest import LabMaker
 from tests.lab.lab import Lab
+from tests.lab.sdp import audio
 from tests.lab.talk import traces_of_calls
 from tests.lab.topology import ROUTER_OUTSIDE
 from tests.support.until import until, until_none
@@ -31,12 +32,7 @@ class Couple(NamedTuple):
 
     def hold(self) -> None:
         """The one at home holds the call."""
-        self.home.reinvite(self.ear, "sendonly")
-        self.far.wait("INVITE")
-        self.far.answer("200 OK", self.far_ear)
-        self.home.wait("SIP/2.0 200")
-        self.home.ack()
-        self.far.wait("ACK")
+        change(self.home, self.far, audio(self.ear, "sendonly"), audio(self.far_ear, "recvonly"))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from tests.lab.conftest import LabMaker
 from tests.lab.gateway import conntrack
 from tests.lab.lab import Lab
 from tests.lab.rtp import RtpEndpoint
+from tests.lab.sdp import audio
 from tests.lab.talk import traces_of_calls
 from tests.lab.topology import ROUTER_OUTSIDE
 from tests.support.until import until_none
@@ -62,6 +63,41 @@ def test_audio_passes_both_ways_from_the_announced_ports(parties: Parties) -> No
     # what leaves comes from the port that was announced, or the far side's firewall would not know it
     parties.ear.send(parties.mouth.address, 3)
     assert {packet.source for packet in parties.mouth.hear(3)} == {public}
+
+
+def test_audio_comes_from_another_host_than_signalling(parties: Parties) -> None:
+    """A provider has its media gateways beside its proxy."""
+    parties.lab.gateway()
+    elsewhere = parties.stranger
+    _, public = connect(parties.home, parties.far, parties.far.address, parties.ear.address, audio(elsewhere.address))
+    elsewhere.send(public, 2)
+    assert parties.heard_from(2) == {elsewhere.address}
+    parties.ear.send(elsewhere.address, 2)
+    assert {packet.source for packet in elsewhere.hear(2)} == {public}
+    # who only signals does not get in
+    parties.mouth.send(public, 3)
+    assert parties.ear.hears_nothing()
+
+
+def test_who_is_known_by_name_alone_may_answer_the_phone(parties: Parties) -> None:
+    """The phone looks the name up, nobody else does."""
+    gateway = parties.lab.gateway()
+    named = audio(parties.mouth.address, host="media.example.com")
+    parties.home.invite(parties.far.address, parties.ear.address)
+    public = parties.far.wait("INVITE").media
+    parties.far.answer("200 OK", named)
+    assert "c=IN IP4 media.example.com\r\n" in parties.home.wait("SIP/2.0 200").text
+    parties.home.ack()
+    parties.far.wait("ACK")
+    parties.mouth.send(public, 2)
+    assert parties.ear.hears_nothing()
+    parties.ear.send(parties.mouth.address, 2)
+    assert {packet.source for packet in parties.mouth.hear(2)} == {public}
+    parties.stranger.send(public, 3)
+    parties.mouth.send(public, 2)
+    assert parties.heard_from(2) == {parties.mouth.address}
+    [rtp, _] = gateway.ask("calls")[0]["media"]
+    assert (rtp["packets_in"], rtp["packets_out"]) == (2, 2)
 
 
 def test_only_who_is_signalled_gets_in(parties: Parties) -> None:
@@ -119,6 +155,39 @@ def test_audio_that_overtakes_its_rules_pins_nothing(parties: Parties) -> None:
     assert {packet.source for packet in parties.mouth.hear(2)} == {public}
 
 
+def test_a_phone_that_speaks_before_it_has_answered_keeps_no_other_port(parties: Parties) -> None:
+    """It knows from the INVITE where to, and its own port is leased with its answer."""
+    parties.lab.gateway()
+    parties.home.register(parties.far.address)
+    sip = parties.far.wait("REGISTER").source
+    parties.far.invite(sip, parties.mouth.address)
+    parties.home.wait("INVITE")
+    parties.ear.send(parties.mouth.address, 2)
+    assert {packet.source.ip for packet in parties.mouth.hear(2)} == {ROUTER_OUTSIDE}
+    parties.home.answer("200 OK", parties.ear.address)
+    public = parties.far.wait("SIP/2.0 200").media
+    parties.ear.send(parties.mouth.address, 2)
+    assert {packet.source for packet in parties.mouth.hear(2)} == {public}
+    parties.mouth.send(public, 2)
+    assert parties.heard_from(2) == {parties.mouth.address}
+
+
+@pytest.mark.parametrize("phone_first", [True, False])
+def test_long_silence_keeps_the_ports(parties: Parties, phone_first: bool) -> None:
+    """The kernel has forgotten the flow when they speak again: for it that takes 30 seconds to 3 minutes."""
+    parties.lab.gateway()
+    public = parties.connect()
+    ends = [(parties.ear, parties.mouth.address), (parties.mouth, public)]
+    for _ in range(2):
+        for speaker, to in ends if phone_first else reversed(ends):
+            speaker.send(to, 2)
+            if speaker is parties.ear:
+                assert {packet.source for packet in parties.mouth.hear(2)} == {public}
+            else:
+                assert parties.heard_from(2) == {parties.mouth.address}
+        assert " sport=16384 " in parties.lab.net.router.run("conntrack", "-D", "-p", "udp")
+
+
 def test_each_branch_of_a_fork_adds_its_own_source(parties: Parties) -> None:
     """Two phones answer one INVITE with early audio each (RFC 3261 section 12.1)."""
     parties.lab.gateway()
@@ -171,6 +240,25 @@ def test_the_next_call_between_the_same_ports_does_not_ride_on_the_flow_of_the_l
         parties.ear.send(parties.mouth.address, 2)
         assert {packet.source for packet in parties.mouth.hear(2)} == {public}
         hang_up(parties.home, parties.far)
+
+
+def test_a_port_that_another_phone_gets_at_once_carries_only_its_audio(make_lab: LabMaker) -> None:
+    """One pair of ports for all; the far side speaks on, from the same port to the same port."""
+    lab = make_lab(phones=2, far=1)
+    lab.gateway({"media.ports": "20000-20001"})
+    far = lab.agent(lab.net.far[0], lab.net.far_address(0), user="far")
+    mouth = lab.rtp(lab.net.far[0], far.address.ip, 30000)
+    homes = [lab.agent(host, lab.net.phone_address(index)) for index, host in enumerate(lab.net.phones)]
+    ears = [lab.rtp(host, lab.net.phone_address(index), 16384) for index, host in enumerate(lab.net.phones)]
+    for home, ear in zip(homes * 2, ears * 2, strict=True):
+        _, public = connect(home, far, far.address, ear.address, mouth.address)
+        assert public == Endpoint(ROUTER_OUTSIDE, 20000)
+        mouth.send(public, 3)
+        ear.send(mouth.address, 3)
+        assert len(ear.hear(3)) == 3
+        assert {packet.source for packet in mouth.hear(3)} == {public}
+        assert all(other.hears_nothing(0.05) for other in ears)
+        hang_up(home, far)
 
 
 def test_a_phone_cannot_open_a_port_of_somebody_else(parties: Parties) -> None:

@@ -5,6 +5,7 @@
                                                       |
                                            provider 198.51.100.10 eth0
 
+With several LANs the phones take turns: the second one is 10.0.1.12, behind lan1 of the router, 10.0.1.1.
 Nothing on the right side has a route to 10.0.0.0/8: whoever believes a private address there talks to nobody.
 Each host there counts the packets it gets from or for such an address.
 """
@@ -34,17 +35,19 @@ class Network:
         internet: Namespace,
         provider: Namespace,
         far: tuple[Namespace, ...],
+        lans: int = 1,
     ) -> None:
         self.phones, self.switch, self.router = phones, switch, router
         self.internet, self.provider, self.far = internet, provider, far
         self.outside_address = ROUTER_OUTSIDE
+        self.lans = tuple(f"lan{number}" for number in range(lans))
         self._join_inside()
         self._join_outside()
         for host in self._outside_hosts():
             _count_private(host)
 
     def phone_address(self, index: int) -> str:
-        return f"10.0.0.{11 + index}"
+        return f"10.0.{index % len(self.lans)}.{11 + index}"
 
     def far_address(self, index: int) -> str:
         return f"203.0.113.{20 + index}"
@@ -72,13 +75,16 @@ class Network:
         _address(self.router, "wan0", address, _GATEWAY_OUTSIDE)
 
     def _join_inside(self) -> None:
-        _bridge(self.switch, "lan")
-        link(self.switch, "router", self.router, "lan0")
-        _address(self.router, "lan0", ROUTER_INSIDE)
+        for number, lan in enumerate(self.lans):
+            _bridge(self.switch, lan)
+            link(self.switch, f"router{number}", self.router, lan)
+            _address(self.router, lan, f"10.0.{number}.1")
+            _attach_all(self.switch, lan, [f"router{number}"])
         for index, phone in enumerate(self.phones):
+            number = index % len(self.lans)
             link(self.switch, f"phone{index}", phone, "eth0")
-            _address(phone, "eth0", self.phone_address(index), ROUTER_INSIDE)
-        _attach_all(self.switch, "lan", ["router", *(f"phone{index}" for index in range(len(self.phones)))])
+            _address(phone, "eth0", self.phone_address(index), f"10.0.{number}.1")
+            _attach_all(self.switch, self.lans[number], [f"phone{index}"])
 
     def _join_outside(self) -> None:
         self.internet.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
@@ -101,13 +107,13 @@ class Network:
 
 
 @contextlib.contextmanager
-def network(phones: int = 1, far: int = 1) -> Iterator[Network]:
-    """A network with so many phones on each side, for the length of a block."""
+def network(phones: int = 1, far: int = 1, lans: int = 1) -> Iterator[Network]:
+    """A network with so many phones on each side, those inside in so many LANs, for the length of a block."""
     inside = [f"phone{index}" for index in range(phones)]
     outside = [f"far{index}" for index in range(far)]
     with hosts("switch", "router", "internet", "provider", *inside, *outside) as made:
         switch, router, internet, provider, *rest = made
-        yield Network(tuple(rest[:phones]), switch, router, internet, provider, tuple(rest[phones:]))
+        yield Network(tuple(rest[:phones]), switch, router, internet, provider, tuple(rest[phones:]), lans)
 
 
 def _bridge(host: Namespace, name: str) -> None:

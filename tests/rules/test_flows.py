@@ -81,6 +81,13 @@ def test_the_flows_of_a_forward_go_with_it_and_are_no_reason_to_drop_a_packet(fl
     assert judge(flow, OPEN, gone=(RTP,)) == (True, frozenset())
 
 
+def test_between_phones_inside_flows_go_with_the_forward_of_media_only() -> None:
+    for forward in (RTP, PHONE):
+        flow = Flow(forward.inside, OTHER, OTHER, forward.inside)
+        assert judge(flow, gone=(forward,)) == (forward is RTP, frozenset())
+        assert judge(flow, forward, gone=(forward,)) == (False, frozenset())
+
+
 def test_new_media_is_searched_by_its_inside_alone() -> None:
     search = Search()
     search.changed(None, None, RTP, public(ADDRESS, RTP))
