@@ -6,12 +6,13 @@ import pytest
 
 from rules.model import Endpoint
 from tests.lab.agent import Agent, Description, change, connect, hang_up
+from tests.lab.conftest import LabMaker
 from tests.lab.lab import Lab
 from tests.lab.rtp import RtpEndpoint
 from tests.lab.sdp import UNSPECIFIED, audio, fax
 from tests.lab.talk import traces_of_calls
 from tests.lab.topology import ROUTER_OUTSIDE
-from tests.support.until import until_none
+from tests.support.until import until, until_none
 
 pytestmark = [pytest.mark.root, pytest.mark.lab]
 
@@ -34,7 +35,9 @@ class Ends(NamedTuple):
 
 
 @pytest.fixture
-def ends(lab: Lab) -> Ends:
+def ends(make_lab: LabMaker) -> Ends:
+    """There is one more host far away."""
+    lab = make_lab(phones=1, far=2)
     lab.gateway()
     phone, far = lab.net.phones[0], lab.net.far[0]
     return Ends(
@@ -73,6 +76,24 @@ def test_a_held_call_comes_back_on_the_same_ports(ends: Ends, by_home: bool) -> 
     hang_up(ends.home, ends.far)
     until_none("a trace of the call", lambda: traces_of_calls(ends.lab.net.router))
     assert ends.lab.net.leaks() == 0
+
+
+def test_media_that_moves_to_another_host_comes_from_that_one_alone(ends: Ends) -> None:
+    """The phone had begun to speak, and the former host may not even answer it any more."""
+    _, public = connect(ends.home, ends.far, ends.far.address, ends.ear.address, ends.far_ear.address)
+    ends.ear.send(ends.far_ear.address, 2)
+    assert len(ends.far_ear.hear(2)) == 2
+    ends.assert_heard_both_ways(public)
+    moved = ends._replace(far_ear=ends.lab.rtp(ends.lab.net.far[1], ends.lab.net.far_address(1), 30000))
+    change(ends.far, ends.home, moved.far_ear.address, ends.ear.address)
+    moved.assert_heard_both_ways(public)
+
+    def former_is_refused() -> bool:
+        ends.far_ear.send(public)
+        return ends.ear.hears_nothing(0.1)
+
+    until("nothing of the former host", former_is_refused, timeout=2)
+    moved.assert_heard_both_ways(public)
 
 
 def test_a_call_becomes_a_fax_and_a_call_again(ends: Ends) -> None:
