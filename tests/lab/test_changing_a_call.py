@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from rules.model import Endpoint
-from tests.lab.agent import Agent, Description, change, connect, hang_up
+from tests.lab.agent import Agent, change, connect, hang_up
 from tests.lab.conftest import LabMaker
 from tests.lab.lab import Lab
 from tests.lab.rtp import RtpEndpoint
@@ -49,7 +49,7 @@ def ends(make_lab: LabMaker) -> Ends:
     )
 
 
-def held(direction: str, media: Endpoint) -> tuple[Description, Description]:
+def held(direction: str, media: Endpoint) -> tuple[str, str]:
     """What the one that holds a call offers, and what the answer says (RFC 3264 sections 6.1 and 8.4)."""
     if direction == UNSPECIFIED:
         return audio(media, host=UNSPECIFIED), "sendrecv"
