@@ -1,6 +1,11 @@
-"""Which addresses a phone may speak for."""
+"""Which SIP addresses a phone may speak for: its own, and those that the operator shares (`inside.media_hosts`).
+
+Any other inside host's address is left as it is, for nobody opens what is not theirs; where that host has spoken for
+itself, its address has a partner and is translated like any other.
+"""
 
 from gateway.errors import ForeignAddressError, NotUnderstoodError
+from gateway.networks import Inside
 from gateway.sip.grammar import DEFAULT_PORT, HIGHEST_PORT, LOWEST_PORT
 from gateway.sip.message import Message
 from gateway.sip.uri import hostports
@@ -10,35 +15,44 @@ from rules.model import Endpoint
 _MOST_ADDRESSES = 8  # of one phone in one message
 
 
-def listening_at(message: Message, phone: Endpoint) -> list[Endpoint]:
-    """The phone's source address, and where else on itself it says that it listens for SIP.
+def listening_at(message: Message, phone: Endpoint, inside: Inside) -> list[Endpoint]:
+    """The phone's source address, and where else it says that it, or a proxy before it, listens for SIP.
 
     ForeignAddressError for ports that are never opened, NotUnderstoodError for more addresses than any phone has.
     """
-    addresses = [phone, *_other_addresses(message, phone)]
+    addresses = [phone, *_other_addresses(message, phone, inside)]
     if len(addresses) > _MOST_ADDRESSES:
-        raise NotUnderstoodError(f"{len(addresses)} addresses of {phone.ip} in one message")
+        raise NotUnderstoodError(f"{len(addresses)} SIP addresses of {phone.ip} in one message")
     for address in addresses:
         if not LOWEST_PORT <= address.port <= HIGHEST_PORT:
             raise ForeignAddressError(f"{phone} wants SIP at {address}; such ports are never opened")
     return addresses
 
 
-def _other_addresses(message: Message, phone: Endpoint) -> list[Endpoint]:
-    values = message.values(b"contact")
-    top = message.first[b"via"] if message.is_request else b""
-    if not _names_others(b" ".join((*values, top)), phone):
+def _other_addresses(message: Message, phone: Endpoint, inside: Inside) -> list[Endpoint]:
+    first = message.first
+    uris = message.values(b"contact")
+    for name in (b"record-route", b"path"):
+        if name in first:
+            uris += message.values(name)
+    top = first[b"via"] if message.is_request else b""
+    text = b" ".join((*uris, top))
+    host = phone.ip.encode()
+    own = b"%s:%d" % (host, phone.port)
+    if not (_names_others(text, host, own) or (inside.shared and _names_others(text, inside.shared.hint, own))):
         return []
-    named = [each for value in values for each in hostports(value, 0, len(value)) if not each.is_maddr]
-    found = [(each.host, DEFAULT_PORT if each.port is None else each.port) for each in named]
+    named = [each for value in uris for each in hostports(value, 0, len(value)) if not each.is_maddr]
+    found = {Endpoint(each.host, DEFAULT_PORT if each.port is None else each.port) for each in named}
     sent_by = top_sent_by(top)
     if sent_by is not None:
-        found.append(sent_by)
-    return sorted({Endpoint(*address) for address in found if address[0] == phone.ip} - {phone})
+        found.add(Endpoint(*sent_by))
+    return sorted(each for each in found - {phone} if each.ip == phone.ip or inside.is_shared(each.ip))
 
 
-def _names_others(text: bytes, phone: Endpoint) -> bool:
-    """Whether a text has the phone's host without its port: hardly ever so, and cheap to see."""
-    port = b":%d" % phone.port
-    _, *followers = text.split(phone.ip.encode())
-    return bool([each for each in followers if not each.startswith(port) or each[len(port) :][:1].isdigit()])
+def _names_others(text: bytes, host: bytes, own: bytes) -> bool:
+    """Whether a text has what begins with `host` and is not the address `own`: hardly ever so, and cheap to see."""
+    if not host or not own.startswith(host):
+        return host in text
+    rest = own[len(host) :]
+    _, *followers = text.split(host)
+    return bool([each for each in followers if not each.startswith(rest) or each[len(rest) :][:1].isdigit()])

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Literal
 
 from gateway.admission import listening_at
+from gateway.callers import Callers, Policy
 from gateway.calls.bindings import Holder, HolderKind, MediaAddress
 from gateway.calls.call import CallId
 from gateway.calls.calls import Calls
@@ -52,7 +53,7 @@ class Settings:
     """What the operator decides of the SIP side. Ranges are inclusive, times in seconds.
 
     `taken_ports` are UDP ports that the router uses itself; no phone gets one of them. `media_hosts` are the networks
-    (``10.0.0.9/32``) whose addresses every phone may announce.
+    (``10.0.0.9/32``) whose addresses every phone may announce, `callers` says whose requests reach a phone.
     """
 
     media_ports: tuple[int, int] = (20000, 29999)
@@ -62,6 +63,7 @@ class Settings:
     idle: float = 3600.0
     taken_ports: frozenset[int] = frozenset()
     media_hosts: tuple[str, ...] = ()
+    callers: Policy = "known"
 
 
 class Engine:
@@ -76,6 +78,7 @@ class Engine:
         self.ledger = Ledger(settings.media_ports, settings.public_ports, settings.taken_ports)
         self.registrations = Registrations(self.ledger)
         self.calls = Calls(self.ledger, settings.media_source, settings.media_silence)
+        self.callers = Callers(self.registrations, self.ledger, settings.callers, settings.idle)
         self.counters: Counter[str] = Counter()
 
     def configure(self, settings: Settings) -> None:
@@ -84,6 +87,7 @@ class Engine:
         self._inside = Inside(self._inside.networks, Networks(settings.media_hosts))
         self.ledger.use_ports(settings.media_ports, settings.public_ports, settings.taken_ports)
         self.calls.configure(settings.media_source, settings.media_silence)
+        self.callers.configure(settings.callers, settings.idle)
 
     def place(self, networks: Networks, own: str | None, announced: str | None) -> None:
         """Say where the router stands: the inside prefixes, its own outside address, and the one to announce.
@@ -102,7 +106,7 @@ class Engine:
         try:
             message = parse(datagram.payload)
         except PeerError as error:
-            return self._pass(datagram, error)
+            return self._unread(datagram, sender, error, now)
         try:
             if sender is Side.INSIDE:
                 payload = self._outward(message, datagram, now)
@@ -111,7 +115,8 @@ class Engine:
         except PeerError as error:
             return self._pass(datagram, error)
         except StrangerError as error:
-            return self._drop(message, datagram, error)
+            kind = message.method.decode() if message.is_request else f"{message.status} to {message.method.decode()}"
+            return self._drop(kind, datagram, error)
         except LimitError as error:
             return self._refuse(message, datagram, sender, str(error), now)
         self._note_calls()
@@ -176,15 +181,18 @@ class Engine:
             raise NotUnderstoodError("an encoded body, which may hold a session description")
         session = _session(message)
         described = None if session is None else of_phone(session, phone.ip, self._inside)
-        addresses = listening_at(message, phone)
+        addresses = listening_at(message, phone, self._inside)
         if in_dialog:
             self._make_sure_of_call(message, described, phone)
-        self._hold_phone(message, phone, addresses, now)
+        registers = message.is_request and message.method == b"REGISTER"
+        if registers:
+            registers = self.registrations.requested(message, addresses, datagram.destination, now).has_effect
+        self._hold_phone(addresses, now, registers=registers)
         if in_dialog:
             self.calls.take(message, Side.INSIDE, phone, described, now)
             self._make_sure_of_leases(described)
-        elif message.method == b"REGISTER" and message.is_request:
-            self.registrations.requested(message, phone, datagram.destination, now)
+        if message.is_request:
+            self.callers.wrote({address.ip for address in addresses}, datagram.destination.ip, now)
         return rewrite(message, session, Outward(self.ledger, self.ledger.public, phone, self._inside.networks.hint))
 
     def _inward(self, message: Message, datagram: Datagram, now: float) -> bytes | None:
@@ -192,6 +200,8 @@ class Engine:
         public = self.ledger.public
         if phone.ip not in self._inside.networks:
             raise ForeignAddressError(f"{phone.ip} is not an inside address and is written to from outside")
+        if message.is_request:
+            self._make_sure_of_caller(message, datagram.source, phone, now)
         if public is None:
             raise NotUnderstoodError("the outside interface has no address that it could speak of")
         if self._refusals.is_ack(message, Side.OUTSIDE, now):
@@ -205,15 +215,23 @@ class Engine:
                 self._make_sure_of_ports(message, session, phone)
             self.calls.take(message, Side.OUTSIDE, phone, described, now)
         elif message.method == b"REGISTER" and not message.is_request:
-            self._registered(message, phone, now)
+            self._registered(message, datagram.source, phone, now)
         return payload
 
-    def _hold_phone(self, message: Message, phone: Endpoint, addresses: list[Endpoint], now: float) -> None:
-        """Lease a public port for each address of its own that the phone wants to be reached at."""
-        registers = message.method == b"REGISTER" or self.registrations.is_registered(phone)
-        kind = HolderKind.TRANSACTION if registers else HolderKind.PEER
-        until = now + (TRANSACTION_SECONDS if registers else self._settings.idle)
-        holder = _holder_of(phone, kind)
+    def _make_sure_of_caller(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
+        """Strangers reach no phone. Within a call that is known here, it is for the call to know its parties."""
+        if CallId(message.call_id, phone.ip) not in self.calls:
+            self.callers.check(message, source, phone, now)
+
+    def _hold_phone(self, addresses: list[Endpoint], now: float, *, registers: bool) -> None:
+        """Lease a public port for each address of its own that the phone wants to be reached at.
+
+        The first is where it sends from. A registration to be granted, or granted, keeps its addresses by itself.
+        """
+        phone = addresses[0]
+        brief = registers or self.registrations.is_registered(phone)
+        until = now + (TRANSACTION_SECONDS if brief else self._settings.idle)
+        holder = _holder_of(phone, HolderKind.TRANSACTION if brief else HolderKind.PEER)
         for address in addresses:
             self.ledger.hold_signalling(address, holder, until, now)
 
@@ -238,8 +256,12 @@ class Engine:
             if isinstance(media, MediaAddress) and self.ledger.of_inside(media.rtp) is None:
                 raise NotUnderstoodError(f"media at {media.rtp} in a call that began before this gateway")
 
-    def _registered(self, message: Message, phone: Endpoint, now: float) -> None:
-        registration = self.registrations.answered(message, now)
+    def _registered(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
+        request = self.registrations.asked(message, phone.ip)
+        if request is None:
+            return
+        self.callers.check_answer(request, source)
+        registration = self.registrations.answered(message, phone.ip, now)
         if registration is None:
             return
         self._notice(Subject.REGISTRATION, registration.aor, _described(registration, now))
@@ -247,16 +269,26 @@ class Engine:
             for kind in (HolderKind.TRANSACTION, HolderKind.PEER):
                 self.ledger.release(_holder_of(phone, kind))
 
+    def _unread(self, datagram: Datagram, sender: Side, error: PeerError, now: float) -> Outcome:
+        """What cannot be read passes as it came, keep-alives above all; a phone may read in it what we do not."""
+        outward = sender is Side.INSIDE
+        phone, far = (datagram.source, datagram.destination) if outward else (datagram.destination, datagram.source)
+        if phone.ip in self._inside.networks and not datagram.payload.startswith(b"SIP/2.0 "):
+            if outward:
+                self.callers.wrote({phone.ip}, far.ip, now)
+            elif not self.callers.admits(far.ip, phone.ip, now):
+                return self._drop("something", datagram, self.callers.stranger())
+        return self._pass(datagram, error)
+
     def _pass(self, datagram: Datagram, error: PeerError) -> Outcome:
         self.counters[f"passed: {error.reason}"] += 1
         text = f"{datagram.source} to {datagram.destination}: {error}"
         self._notice(Subject.PASSED, error.reason, text)
         return Release()
 
-    def _drop(self, message: Message, datagram: Datagram, error: StrangerError) -> Outcome:
+    def _drop(self, kind: str, datagram: Datagram, error: StrangerError) -> Outcome:
         """Without an answer: it would tell a scanner that somebody is there."""
         self.counters[f"dropped: {error.reason}"] += 1
-        kind = message.method.decode() if message.is_request else f"{message.status} to {message.method.decode()}"
         self._notice(
             Subject.DROPPED, error.reason, f"{kind} of {datagram.source} for {datagram.destination}: {error}"
         )
@@ -300,6 +332,7 @@ def _holder_of(phone: Endpoint, kind: HolderKind) -> Holder:
 def _described(registration: Registration, now: float) -> str:
     if not registration.contacts:
         return f"{registration.aor} at {registration.phone} unregistered"
-    seconds = max(registration.contacts.values()) - now
-    where = ", ".join(str(contact) for contact in registration.contacts)
+    addresses = registration.addresses
+    seconds = max(addresses.values()) - now
+    where = ", ".join(map(str, addresses))
     return f"{registration.aor} at {where} for {seconds:.0f} s"

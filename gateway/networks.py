@@ -10,13 +10,22 @@ from gateway.errors import ForeignAddressError
 
 
 class Networks:
-    """A set of IPv4 prefixes (``10.0.0.0/24``). All their addresses begin with the text `hint`."""
+    """A set of IPv4 prefixes (``10.0.0.0/24``). All their addresses begin with the text `hint`.
+
+    However many they are, they are looked through by the lengths among them. None at all is false.
+    """
 
     def __init__(self, prefixes: Iterable[str] = ()) -> None:
         networks = [IPv4Network(prefix) for prefix in prefixes]
-        self._masked = [(int(network.network_address), int(network.netmask)) for network in networks]
+        by_mask: dict[int, set[int]] = {}
+        for network in networks:
+            by_mask.setdefault(int(network.netmask), set()).add(int(network.network_address))
+        self._by_mask = list(by_mask.items())
         octets = [_octets(network) for network in networks]
         self.hint = commonprefix(octets).encode()  # noqa: RUF071  # these are texts, not paths
+
+    def __bool__(self) -> bool:
+        return bool(self._by_mask)
 
     def __contains__(self, address: object) -> bool:
         """Whether a dotted IPv4 address lies in one of the prefixes; text that is none does not."""
@@ -26,7 +35,7 @@ class Networks:
             number = int.from_bytes(inet_pton(AF_INET, address), "big")
         except OSError:
             return False
-        return True in [number & mask == network for network, mask in self._masked]
+        return True in [number & mask in networks for mask, networks in self._by_mask]
 
 
 class Inside(NamedTuple):
@@ -49,6 +58,10 @@ class Inside(NamedTuple):
                 f"{phone} speaks for {host}, an inside address that is not its own (inside.media_hosts)"
             )
         return True
+
+    def is_shared(self, host: str) -> bool:
+        """Whether every phone may speak for this inside address."""
+        return host in self.shared and host in self.networks
 
 
 def _octets(network: IPv4Network) -> str:

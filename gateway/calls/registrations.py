@@ -1,46 +1,37 @@
 """Registrations (RFC 3261 section 10): a provider's promise that calls find a phone at an address for a while."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
 
-from gateway.calls.bindings import Holder, HolderKind
+from gateway.calls.bindings import Holder
 from gateway.calls.ledger import Ledger
-from gateway.sip.contact import contacts, is_star, seconds
+from gateway.calls.registration import Claims, PhoneContact, Registration, Request
+from gateway.calls.tally import Tally
+from gateway.errors import LimitError
+from gateway.sip.contact import contacts, seconds, userinfos
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
-from gateway.sip.uri import address_of_record
 from rules.model import Endpoint
 
-_DEFAULT_LIFETIME = 3600
+Key = TypeVar("Key")
+
 _MOST_REQUESTS = 4096
+_MOST_REGISTRATIONS = 2000  # of one inside host: more lines than a switchboard has
+_MOST_CONTACTS = 32  # of one registration
+_MOST_REGISTRARS = 8  # addresses that one registration was granted from
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """One address of record at one phone; `contacts` says until when each inside address answers for it."""
+class _Key(NamedTuple):
+    """The name of a REGISTER: no phone can speak of another's."""
 
-    aor: str
+    call_id: bytes
+    cseq: int
     phone: str
-    registrar: Endpoint
-    contacts: dict[Endpoint, float]
-
-    @property
-    def holder(self) -> Holder:
-        """What keeps its bindings."""
-        return _holder(self.aor, self.phone)
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """A REGISTER under way. `wishes` are the seconds asked for each of the phone's own addresses, 0 to end it."""
-
-    aor: str
-    phone: Endpoint
-    registrar: Endpoint
-    wishes: dict[Endpoint, int]
-    ends_all: bool
-    until: float
+_NOTHING = Claims()
 
 
 class Registrations:
@@ -48,105 +39,148 @@ class Registrations:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._requests: dict[tuple[bytes, int], _Request] = {}
+        self._requests: dict[_Key, Request] = {}
         self._granted: dict[Holder, Registration] = {}
-        self._promised: Counter[Endpoint] = Counter()
+        self._of_phone: Counter[str] = Counter()
+        self._addresses = Tally[Endpoint]()
+        self._contacts = Tally[PhoneContact]()
+        self._registrars = Tally[tuple[str, str]]()
+        self._of_domains = Tally[tuple[str, str]]()
+        self._domains = Tally[str]()
 
     def __iter__(self) -> Iterator[Registration]:
         return iter(self._granted.values())
 
+    @property
+    def domains(self) -> Tally[str]:
+        """The hosts, names or addresses, that the registrars of all phones go by; the oldest first."""
+        return self._domains
+
     def is_registered(self, phone: Endpoint) -> bool:
         """Whether some registration promises that this address answers."""
-        return phone in self._promised
+        return phone in self._addresses
 
-    def requested(self, message: Message, phone: Endpoint, registrar: Endpoint, now: float) -> None:
-        """A phone sends a REGISTER."""
-        values = list(message.values(b"contact"))
-        lifetime = seconds(message.value(b"expires"))
-        if lifetime is None:
-            lifetime = _DEFAULT_LIFETIME
-        wishes = {
-            Endpoint(contact.host, contact.port): lifetime if contact.expires is None else contact.expires
-            for value in values
-            for contact in contacts(value)
-            if contact.host == phone.ip
-        }
-        self._forget_unanswered(now)
-        self._requests[message.call_id, message.cseq] = _Request(
-            address_of_record(message.value(b"to")),
-            phone,
-            registrar,
-            wishes,
-            any(is_star(value) for value in values),
-            now + TRANSACTION_SECONDS,
-        )
+    def is_at(self, host: str, registrar: str) -> bool:
+        """Whether the registrar at that address has granted a registration of that inside host."""
+        return (host, registrar) in self._registrars
 
-    def answered(self, message: Message, now: float) -> Registration | None:
-        """The registrar's final response arrived: the registration as it now stands, None when nothing changed.
+    def is_in(self, host: str, domain: str) -> bool:
+        """Whether that inside host is registered in that domain."""
+        return (host, domain) in self._of_domains
 
-        A registration without contacts has ended.
+    def is_contact(self, contact: PhoneContact) -> bool:
+        """Whether some registrar was told of that contact and took it."""
+        return contact in self._contacts
+
+    def requested(
+        self, message: Message, own: Sequence[Endpoint], registrar: Endpoint, now: float
+    ) -> Request:
+        """A phone sends a REGISTER; of its `own` addresses the first is where it sends from.
+
+        LimitError for one more than any phone has.
         """
-        request = self._requests.get((message.call_id, message.cseq))
+        request = Request.of(message, own, registrar, now + TRANSACTION_SECONDS)
+        host = request.phone.ip
+        if self._of_phone[host] >= _MOST_REGISTRATIONS and request.holder not in self._granted:
+            raise LimitError(f"{host} has {_MOST_REGISTRATIONS} registrations already, the most for one host")
+        self._forget_unanswered(now)
+        key = _Key(message.call_id, message.cseq, host)
+        self._requests.pop(key, None)
+        self._requests[key] = request
+        return request
+
+    def asked(self, message: Message, host: str) -> Request | None:
+        """The REGISTER of an inside host that a response answers; None for one that is not known, or not any more."""
+        return self._requests.get(_Key(message.call_id, message.cseq, host))
+
+    def answered(self, message: Message, host: str, now: float) -> Registration | None:
+        """The registrar's final response to that host arrived: the registration as it now stands.
+
+        None when nothing changed. A registration without contacts has ended.
+        """
+        request = self.asked(message, host)
         if request is None or message.status < 200:
             return None
-        del self._requests[message.call_id, message.cseq]
-        if message.status >= 300 or not (request.wishes or request.ends_all):
+        del self._requests[_Key(message.call_id, message.cseq, host)]
+        if message.status >= 300 or not request.has_effect:
             return None
-        holder = _holder(request.aor, request.phone.ip)
-        before = self._granted.get(holder)
-        agreed = {} if before is None or request.ends_all else dict(before.contacts)
-        for inside, lifetime in self._lifetimes(message, request).items():
-            if lifetime:
-                agreed[inside] = now + lifetime
-            else:
-                agreed.pop(inside, None)
+        before = self._granted.get(request.holder)
+        registration = self._granted_by(message, request, before, now)
+        for inside, until in registration.addresses.items():
+            self._ledger.hold_signalling(inside, request.holder, until, now)
         if before is not None:
-            self._ledger.release(holder, before.contacts.keys() - agreed.keys())
-        for inside, until in agreed.items():
-            self._ledger.hold_signalling(inside, holder, until, now)
-        registration = Registration(request.aor, request.phone.ip, request.registrar, agreed)
-        if agreed:
-            self._granted[holder] = registration
-        else:
-            self._granted.pop(holder, None)
-        self._promise(agreed, () if before is None else before.contacts)
+            self._ledger.release(request.holder, before.addresses.keys() - registration.addresses.keys())
+        self._put(before, registration)
         return registration
 
     def expired(self, holder: Holder, inside: Endpoint) -> Registration | None:
-        """The ledger let go of a contact; the registration when that was its last one."""
-        registration = self._granted.get(holder)
-        if registration is None:
+        """The ledger let go of an address; the registration when that was its last one."""
+        before = self._granted.get(holder)
+        if before is None:
             return None
-        if registration.contacts.pop(inside, None) is not None:
-            self._promise((), (inside,))
-        if registration.contacts:
-            return None
-        return self._granted.pop(holder)
+        left = {contact: until for contact, until in before.contacts.items() if contact.inside != inside}
+        after = replace(before, contacts=left)
+        self._put(before, after)
+        return None if left else after
 
-    def _lifetimes(self, message: Message, request: _Request) -> dict[Endpoint, int]:
+    def _granted_by(
+        self, message: Message, request: Request, before: Registration | None, now: float
+    ) -> Registration:
+        """What stands after a 2xx: what stood and has not run out, without what ends, and with what is granted."""
+        contacts: dict[PhoneContact, float] = {}
+        registrars: dict[str, float] = {}
+        if before is not None:
+            registrars = {address: until for address, until in before.registrars.items() if until > now}
+            if not request.ends_all:
+                contacts = {contact: until for contact, until in before.contacts.items() if until > now}
+        for contact, lifetime in self._lifetimes(message, request).items():
+            contacts.pop(contact, None)
+            if lifetime:
+                contacts[contact] = now + lifetime
+        if contacts:
+            registrars.pop(request.registrar.ip, None)
+            registrars[request.registrar.ip] = max(contacts.values())
+        return Registration(
+            request.aor,
+            request.phone.ip,
+            request.holder,
+            request.domains,
+            _newest(registrars, _MOST_REGISTRARS),
+            _newest(contacts, _MOST_CONTACTS),
+        )
+
+    def _lifetimes(self, message: Message, request: Request) -> dict[PhoneContact, int]:
         """Seconds granted for each contact asked for (section 10.2.4): its own expires, Expires, or as asked."""
         general = seconds(message.value(b"expires"))
         own = {
-            binding.inside: contact.expires
+            PhoneContact(user, binding.inside): contact.expires
             for value in message.values(b"contact")
-            for contact in contacts(value)
+            for contact, user in zip(contacts(value), userinfos(value), strict=True)
             if contact.host == self._ledger.public
             and (binding := self._ledger.of_port(contact.port)) is not None
             and contact.expires is not None
         }
         return {
-            inside: wish and own.get(inside, wish if general is None else general)
-            for inside, wish in request.wishes.items()
+            contact: wish and own.get(contact, wish if general is None else general)
+            for contact, wish in request.wishes.items()
         }
 
-    def _promise(self, more: Iterable[Endpoint], less: Iterable[Endpoint]) -> None:
-        """Count the registrations behind each address; addresses without one are not kept."""
-        for inside in more:
-            self._promised[inside] += 1
-        for inside in less:
-            self._promised[inside] -= 1
-            if not self._promised[inside]:
-                del self._promised[inside]
+    def _put(self, before: Registration | None, after: Registration) -> None:
+        """Have the one stand in the other's place; without contacts, nothing stands."""
+        if after.contacts:
+            self._granted[after.holder] = after
+        else:
+            self._granted.pop(after.holder, None)
+        had = _NOTHING if before is None else before.claims
+        has = after.claims if after.contacts else _NOTHING
+        self._addresses.move(had.addresses, has.addresses)
+        self._contacts.move(had.contacts, has.contacts)
+        self._registrars.move(had.registrars, has.registrars)
+        self._of_domains.move(had.of_domains, has.of_domains)
+        self._domains.move(had.domains, has.domains)
+        self._of_phone[after.phone] += bool(after.contacts) - (before is not None)
+        if not self._of_phone[after.phone]:
+            del self._of_phone[after.phone]
 
     def _forget_unanswered(self, now: float) -> None:
         """Requests that no answer came for; insertion order is their order in time."""
@@ -157,5 +191,6 @@ class Registrations:
             del self._requests[key]
 
 
-def _holder(aor: str, phone: str) -> Holder:
-    return Holder.of(HolderKind.REGISTRATION, f"{aor} at {phone}")
+def _newest(items: dict[Key, float], most: int) -> dict[Key, float]:
+    """The last `most` of them, by insertion."""
+    return items if len(items) <= most else dict(list(items.items())[-most:])

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gateway.sip.grammar import DEFAULT_PORT, LWS, QUOTED_STRING
 from gateway.sip.uri import hostports
+from gateway.sip.authority import userinfo_before
 
 _CONTACT_PARAM = re.compile(rb"(?:" + QUOTED_STRING + rb"|<[^>]*+(?:>|\Z)|[^,\"<]++)++")
 _EXPIRES = re.compile(rb";" + LWS + rb"(?i:expires)" + LWS + rb"=" + LWS + rb"\"?([0-9]{1,10})")
@@ -40,3 +41,11 @@ def seconds(value: bytes) -> int | None:
     """An Expires value, None when it is absent or not a number (RFC 3261 section 20.19)."""
     text = value.strip()
     return int(text) if text.isdigit() and len(text) <= 10 else None
+
+
+def userinfos(value: bytes) -> Iterator[bytes]:
+    """The userinfo of each of the `contacts` of a header value."""
+    for param in _CONTACT_PARAM.finditer(value):
+        found = next(hostports(value, *param.span()), None)
+        if found is not None:
+            yield userinfo_before(found.start, value, param.start())

@@ -2,9 +2,11 @@
 
 import pytest
 
+from gateway.admission import listening_at
 from gateway.calls.bindings import Holder, HolderKind
 from gateway.calls.ledger import Ledger
 from gateway.calls.registrations import Registration, Registrations
+from gateway.networks import Inside, Networks
 from gateway.sip.message import parse
 from rules.model import Endpoint
 
@@ -13,6 +15,7 @@ SECOND = Endpoint("10.0.0.11", 5080)
 CAROL = Endpoint("10.0.0.12", 5060)
 REGISTRAR = Endpoint("198.51.100.1", 5060)
 PUBLIC = "203.0.113.1"
+INSIDE = Inside(Networks(["10.0.0.0/24"]), Networks())
 
 
 class Registrar:
@@ -25,17 +28,20 @@ class Registrar:
         self.cseq = 0
 
     def asked(
-        self, *headers: str, phone: Endpoint = ALICE, aor: str = "alice", call: str = "reg", now: float = 0.0
-    ) -> None:
+        self, *headers: str, phone: Endpoint = ALICE, aor: str = "alice", call: str = "reg", now: float = 0.0,
+        uri: str = "sip:example.org", registrar: Endpoint = REGISTRAR,
+    ) -> None:  # fmt: skip
         self.cseq += 1
-        data = self._message("REGISTER sip:example.org SIP/2.0", aor, call, self.cseq, headers)
-        self.registrations.requested(parse(data), phone, REGISTRAR, now)
+        data = self._message(f"REGISTER {uri} SIP/2.0", aor, call, self.cseq, headers)
+        message = parse(data)
+        self.registrations.requested(message, listening_at(message, phone, INSIDE), registrar, now)
 
     def answered(
-        self, *headers: str, status: int = 200, aor: str = "alice", call: str = "reg", now: float = 0.0
-    ) -> Registration | None:
+        self, *headers: str, status: int = 200, aor: str = "alice", call: str = "reg", now: float = 0.0,
+        phone: Endpoint = ALICE,
+    ) -> Registration | None:  # fmt: skip
         data = self._message(f"SIP/2.0 {status} x", aor, call, self.cseq, headers)
-        return self.registrations.answered(parse(data), now)
+        return self.registrations.answered(parse(data), phone.ip, now)
 
     def until(self, inside: Endpoint) -> float | None:
         """How long the ledger holds an address for its registrations."""
@@ -78,7 +84,7 @@ def test_lifetime(registrar: Registrar, asked: list[str], answered: list[str], s
     registrar.asked(*asked)
     granted = registrar.answered(*answered, now=7.0)
     assert granted is not None
-    assert granted.contacts == {ALICE: 7.0 + seconds}
+    assert granted.addresses == {ALICE: 7.0 + seconds}
     assert registrar.until(ALICE) == max(7.0 + seconds, 32.0)
     assert registrar.registrations.is_registered(ALICE)
 
@@ -161,9 +167,9 @@ def test_two_phones_of_one_account(registrar: Registrar) -> None:
     registrar.asked(CONTACT)
     registrar.answered("Expires: 600")
     registrar.asked("m:<sip:alice@10.0.0.12>", phone=CAROL, call="other")
-    registrar.answered("Expires: 600", call="other")
+    registrar.answered("Expires: 600", call="other", phone=CAROL)
     registrar.asked("m:*", "Expires: 0", phone=CAROL, call="other")
-    registrar.answered(call="other")
+    registrar.answered(call="other", phone=CAROL)
     assert registrar.until(ALICE) == 600.0
     assert registrar.until(CAROL) is None
 

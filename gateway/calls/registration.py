@@ -1,0 +1,112 @@
+"""One registration: what a phone asks of a registrar, and what it was granted."""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.calls.bindings import Holder, HolderKind
+from gateway.sip.authority import host_of
+from gateway.sip.contact import contacts, is_star, seconds, userinfos
+from gateway.sip.message import Message
+from gateway.sip.uri import address_of_record
+from rules.model import Endpoint
+
+_DEFAULT_LIFETIME = 3600
+
+
+class PhoneContact(NamedTuple):
+    """A contact as the inside knows it: its userinfo, byte for byte, and the address that answers."""
+
+    user: bytes
+    inside: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A REGISTER on its way from `phone` to `registrar`.
+
+    `wishes` are the seconds asked for each contact of the phone's own, 0 to end it. `domains` are the hosts, names or
+    addresses, that the registrar goes by: that of the Request-URI, and that of the address of record.
+    """
+
+    aor: str
+    phone: Endpoint
+    registrar: Endpoint
+    holder: Holder
+    domains: frozenset[str]
+    wishes: dict[PhoneContact, int]
+    ends_all: bool
+    until: float
+
+    @classmethod
+    def of(cls, message: Message, own: Sequence[Endpoint], registrar: Endpoint, until: float) -> "Request":
+        """A REGISTER that the phone at the first of its `own` addresses sends."""
+        values = message.values(b"contact")
+        lifetime = seconds(message.value(b"expires"))
+        if lifetime is None:
+            lifetime = _DEFAULT_LIFETIME
+        wishes = {
+            PhoneContact(user, inside): lifetime if contact.expires is None else contact.expires
+            for value in values
+            for contact, user in zip(contacts(value), userinfos(value), strict=True)
+            if (inside := Endpoint(contact.host, contact.port)) in own
+        }
+        phone = own[0]
+        aor = address_of_record(message.value(b"to"))
+        domain, home = host_of(message.data[slice(*message.uri)].decode("latin-1")), host_of(aor)
+        # the same name at two registrars is two registrations, and the usual one needs no more than its own name
+        name = f"{aor} at {phone.ip}" if domain == home else f"{aor} at {phone.ip} with {domain}"
+        holder = Holder.of(HolderKind.REGISTRATION, name)
+        ends_all = not lifetime and any(is_star(value) for value in values)
+        return cls(aor, phone, registrar, holder, frozenset({domain, home} - {""}), wishes, ends_all, until)
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether a registrar that accepts it promises or takes back anything of the phone's own."""
+        return self.ends_all or bool(self.wishes)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """One address of record of one phone at one registrar; `holder` keeps its bindings.
+
+    `contacts` says until when each of them answers for it, `registrars` until when which addresses have promised so.
+    """
+
+    aor: str
+    phone: str
+    holder: Holder
+    domains: frozenset[str]
+    registrars: dict[str, float]
+    contacts: dict[PhoneContact, float]
+
+    @property
+    def addresses(self) -> dict[Endpoint, float]:
+        """Until when each inside address is needed."""
+        found: dict[Endpoint, float] = {}
+        for contact, until in self.contacts.items():
+            found[contact.inside] = max(until, found.get(contact.inside, 0.0))
+        return found
+
+    @property
+    def claims(self) -> "Claims":
+        """What it says to those who ask about phones."""
+        addresses = {contact.inside for contact in self.contacts}
+        hosts = {self.phone, *(address.ip for address in addresses)}
+        return Claims(
+            addresses,
+            self.contacts.keys(),
+            {(host, registrar) for host in hosts for registrar in self.registrars},
+            {(host, domain) for host in hosts for domain in self.domains},
+            self.domains,
+        )
+
+
+class Claims(NamedTuple):
+    """The addresses and contacts that answer, each inside host with each registrar and each domain, the domains."""
+
+    addresses: Set[Endpoint] = frozenset()
+    contacts: Set[PhoneContact] = frozenset()
+    registrars: Set[tuple[str, str]] = frozenset()
+    of_domains: Set[tuple[str, str]] = frozenset()
+    domains: Set[str] = frozenset()

@@ -1,0 +1,22 @@
+"""Who and where a SIP URI means: its userinfo and its host (RFC 3261 section 19.1.1), whatever kind of host that is."""
+
+import re
+
+_SCHEME = re.compile(rb"(?i:sips?):")
+_HOST = re.compile(r"(?i:sips?):(?:[^@]*@)?([A-Za-z0-9.-]{1,253})(?=[:;?]|\Z)")
+
+
+def userinfo_before(host: int, data: bytes, start: int) -> bytes:
+    """The userinfo, byte for byte, of the URI whose host begins at `host`; empty when it has none.
+
+    The URI begins at `start` in `data` or later. All from its scheme to its '@' counts, a password too.
+    """
+    if data[host - 1 : host] != b"@":
+        return b""
+    return _SCHEME.split(data[start : host - 1])[-1]
+
+
+def host_of(uri: str) -> str:
+    """The host of a SIP URI, in lower case; empty when it is neither a DNS name nor an IPv4 address."""
+    found = _HOST.match(uri)
+    return "" if found is None else found[1].lower().rstrip(".")
