@@ -35,7 +35,7 @@ _SHORTEST_USER = 8
 
 
 class Callers:
-    """Tells callers from strangers by one policy; `idle` is for how many seconds a phone remembers whom it wrote to."""
+    """Tells callers from strangers by one policy; whom a phone wrote to is remembered for `idle` seconds."""
 
     def __init__(self, registrations: Registrations, ledger: Ledger, policy: Policy, idle: float) -> None:
         self._registrations = registrations
@@ -125,5 +125,5 @@ class Callers:
 
 
 def _is_guessable(user: bytes) -> bool:
-    """Whether who tries names and extensions would soon come upon it; longer ones with a digit are numbers or made up."""
+    """Whether who tries names and extensions soon comes upon it; the others are whole numbers, or made up by phones."""
     return len(user) < _SHORTEST_USER or _DIGIT.search(user) is None

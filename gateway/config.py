@@ -8,7 +8,7 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeGuard, get_type_hints
 
@@ -22,6 +22,7 @@ DEFAULT_PATH = Path("/etc/sipmasq.toml")
 _LONGEST_INTERFACE_NAME = 15  # IFNAMSIZ, <linux/if.h>
 _LONGEST_SOCKET_PATH = 107  # sun_path, unix(7)
 _HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_ADDRESS_OR_NETWORK = re.compile(r"[0-9.]+(/[0-9]{1,2})?", re.ASCII)
 _PORT_RANGE = re.compile(r"([0-9]{4,5})-([0-9]{4,5})")
 _KEY_IN_ERROR = re.compile(r"`\$\.([a-z_.]+)[^`]*`$")
 
@@ -46,19 +47,29 @@ class PortRange(tuple[int, int]):
     """First and last port; the file says ``"20000-29999"``."""
 
 
+class Prefix(str):
+    """An IPv4 network, ``198.51.100.0/24``, or a single address."""
+
+    __slots__ = ()
+
+
 _Port = Annotated[int, Meta(ge=1, le=65535)]
 _Seconds = Annotated[
     float, Meta(gt=0, le=31_536_000, description="a number of seconds, more than 0 and at most 31536000 (a year)")
 ]
+_PREFIXES = 'IPv4 addresses, or networks by their first address: ["198.51.100.0/24", "203.0.113.7"]'
 _NAME = "1 to 15 characters without space, '/', ':' and final '+'"
 
 
 class Inside(msgspec.Struct, frozen=True):
-    """Where the phones are."""
+    """Where the phones are, and whose addresses there each of them may announce."""
 
     interface: Annotated[
         Interfaces, Meta(description=f"the name of an interface, or a list of different ones; {_NAME}")
     ] = Interfaces()
+    media_hosts: Annotated[
+        tuple[Prefix, ...], Meta(max_length=64, description=f"a list of at most 64 {_PREFIXES}")
+    ] = ()
 
 
 class Outside(msgspec.Struct, frozen=True):
@@ -70,7 +81,7 @@ class Outside(msgspec.Struct, frozen=True):
 
 
 class Sip(msgspec.Struct, frozen=True):
-    """What is taken for SIP, the ports that stand for phones, and the packet queue it goes through."""
+    """What is taken for SIP and from whom, the ports that stand for phones, and the packet queue it goes through."""
 
     ports: Annotated[
         tuple[_Port, ...],
@@ -81,6 +92,10 @@ class Sip(msgspec.Struct, frozen=True):
     queue: Annotated[int, Meta(ge=0, le=65535, description="a number of a packet queue, 0 to 65535")] = 5060
     on_failure: Annotated[Literal["drop", "pass"], Meta(description='"drop" or "pass"')] = "drop"
     idle: _Seconds = 3600.0
+    callers: Annotated[
+        Literal["registrar", "known", "any"] | Annotated[tuple[Prefix, ...], Meta(min_length=1, max_length=256)],
+        Meta(description=f'"registrar", "known", "any" or a list of 1 to 256 {_PREFIXES}'),
+    ] = "known"
 
 
 class Media(msgspec.Struct, frozen=True):
@@ -176,6 +191,8 @@ def _decode(kind: type, value: object) -> object:
         return _port_range(value)
     if kind is Path and isinstance(value, str):
         return _socket_path(value)
+    if kind is Prefix and isinstance(value, str):
+        return _prefix(value)
     raise ValueError("of a wrong type")
 
 
@@ -210,6 +227,13 @@ def _host(value: str) -> Host:
     elif value and (len(value) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in labels)):
         raise ValueError("not a DNS name")
     return Host(value)
+
+
+def _prefix(value: str) -> Prefix:
+    if not _ADDRESS_OR_NETWORK.fullmatch(value):
+        raise ValueError("not a network as it is usually written")
+    IPv4Network(value)
+    return Prefix(value)
 
 
 def _port_range(value: str) -> PortRange:

@@ -72,9 +72,7 @@ class Registrations:
         """Whether some registrar was told of that contact and took it."""
         return contact in self._contacts
 
-    def requested(
-        self, message: Message, own: Sequence[Endpoint], registrar: Endpoint, now: float
-    ) -> Request:
+    def requested(self, message: Message, own: Sequence[Endpoint], registrar: Endpoint, now: float) -> Request:
         """A phone sends a REGISTER; of its `own` addresses the first is where it sends from.
 
         LimitError for one more than any phone has.

@@ -7,6 +7,11 @@ from gateway.cli.table import Page, Table
 
 Answer = Mapping[str, Any]
 
+_CALLERS = {
+    "registrar": "where a phone is registered",
+    "known": "where a phone is registered, and whom it knows",
+    "any": "everybody",
+}
 _MASQUERADE = {"ours": "by a rule of sipmasq's", "others": "by rules that were there already", "off": "off"}
 
 
@@ -22,6 +27,8 @@ def status(answer: Answer) -> Page:
         ("masquerade", _MASQUERADE[answer["masquerade"]]),
         ("calls", str(answer["calls"])),
         ("registrations", str(answer["registrations"])),
+        ("callers", callers(answer["callers"])),
+        *((f"registrar {each['domain']}", _each(each["addresses"])) for each in answer["registrars"]),
         ("bindings", f"{answer['bindings']}; {_each(f'{count} ports free of {key}' for key, count in free.items())}"),
         ("rules", f"{answer['rules']} and {answer['set_entries']} set entries"),
         ("last change", f"took {answer['commit_seconds'] * 1000:.1f} ms"),
@@ -97,6 +104,13 @@ def duration(seconds: float) -> str:
     if days:
         return f"{days} d {hour}:{minute:02}:{second:02}"
     return f"{hour}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def callers(policy: str | Iterable[str]) -> str:
+    """Whose requests reach a phone, as `sip.callers` has it."""
+    if isinstance(policy, str):
+        return f"{policy}: {_CALLERS[policy]}"
+    return f"{_each(policy)}, and {_CALLERS['registrar']}"
 
 
 def _interface(interface: Answer) -> str:

@@ -18,6 +18,7 @@ from rules.ruleset import Rule, Ruleset
 
 Row = dict[str, object]
 
+_MOST_DOMAINS, _MOST_ADDRESSES = 64, 64  # shown
 _KINDS = list(HolderKind)
 
 
@@ -47,6 +48,8 @@ def status(
         "masquerade": _masquerade(config, ruleset),
         "calls": len(engine.calls),
         "registrations": sum(1 for _ in engine.registrations),
+        "callers": engine.callers.policy,
+        "registrars": _registrars(engine),
         "bindings": sum(1 for _ in ledger),
         "rules": sum(1 for _ in _rules_of(ruleset)),
         "set_entries": len(ruleset.entries),
@@ -125,6 +128,18 @@ def rules(ruleset: Ruleset, engine: Engine) -> list[Row]:
 
 def _interface(interface: Interface) -> Row:
     return {**asdict(interface), "addresses": list(interface.addresses)}
+
+
+def _registrars(engine: Engine) -> list[Row]:
+    """By domain, the addresses that its phones are registered at, and those that the DNS names beside them."""
+    found: dict[str, set[str]] = {}
+    for registration in engine.registrations:
+        for domain in registration.domains:
+            found.setdefault(domain, set()).update(registration.registrars)
+    return [
+        {"domain": domain, "addresses": sorted(found[domain] | engine.callers.known_of(domain))[:_MOST_ADDRESSES]}
+        for domain in sorted(found)[:_MOST_DOMAINS]
+    ]
 
 
 def _masquerade(config: Config, ruleset: Ruleset) -> str:

@@ -1,4 +1,4 @@
-"""The address behind `outside.host`, and how it changes."""
+"""The address behind `outside.host`, and how it changes; how all DNS questions are asked."""
 
 import asyncio
 import ipaddress
@@ -14,8 +14,8 @@ from gateway.errors import ResolveError
 
 log = logging.getLogger(__name__)
 
-_LIFETIME = 10.0  # seconds for all tries of one question
-_SHORTEST, _LONGEST = 5.0, 3600.0  # seconds between two questions, whatever the TTL says
+LIFETIME = 10.0  # seconds for all tries of one question
+SHORTEST, LONGEST = 5.0, 3600.0  # seconds between two questions, whatever the TTL says
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds after a failure, doubled each time
 
 
@@ -33,20 +33,27 @@ class NameServer(NamedTuple):
     port: int
 
 
+def asker(server: NameServer | None) -> dns.asyncresolver.Resolver:
+    """Who asks DNS questions; made anew each time, since /etc/resolv.conf changes with the link to the provider.
+
+    Raises dns.exception.DNSException if that names nobody.
+    """
+    resolver = dns.asyncresolver.Resolver(configure=server is None)
+    if server is not None:
+        resolver.nameservers = [server.ip]
+        resolver.port = server.port
+    return resolver
+
+
 async def resolve(host: str, *, server: NameServer | None = None, prefer: str | None = None) -> Resolved:
     """The IPv4 address of a host: `prefer` if it is among several. ResolveError says why there is none."""
-    if _is_address(host):
+    if is_address(host):
         return Resolved(str(host), float("inf"))
     try:
-        # made anew each time, since /etc/resolv.conf changes with the link to the provider
-        resolver = dns.asyncresolver.Resolver(configure=server is None)
-        if server is not None:
-            resolver.nameservers = [server.ip]
-            resolver.port = server.port
-        answer = await resolver.resolve(host, "A", lifetime=_LIFETIME)
+        answer = await asker(server).resolve(host, "A", lifetime=LIFETIME)
     except (dns.exception.DNSException, OSError) as error:
-        raise ResolveError(f"{host}: {_reason(error)}") from error
-    addresses: list[str] = [record.address for record in answer if _is_usable(record.address)]
+        raise ResolveError(f"{host}: {reason(error)}") from error
+    addresses: list[str] = [record.address for record in answer if is_usable(record.address)]
     if not addresses:
         raise ResolveError(f"{host} has no address that others can send to")
     # the order of several addresses often turns from answer to answer; that is no change
@@ -81,10 +88,11 @@ async def follow(
             yield address
         if ttl == float("inf"):
             return
-        await sleep(min(max(ttl, _SHORTEST), _LONGEST))
+        await sleep(min(max(ttl, SHORTEST), LONGEST))
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a text is an IPv4 address."""
     try:
         ipaddress.IPv4Address(text)
     except ipaddress.AddressValueError:
@@ -92,12 +100,14 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _is_usable(text: str) -> bool:
+def is_usable(text: str) -> bool:
+    """Whether others can send to an address."""
     address = ipaddress.IPv4Address(text)
     return not (address.is_unspecified or address.is_loopback or address.is_multicast)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why a question has no answer, in plain words."""
     match error:
         case dns.resolver.NXDOMAIN():
             return "there is no such name"

@@ -18,6 +18,7 @@ from gateway.daemon import report
 from gateway.daemon.control import ControlServer
 from gateway.daemon.notify import Notifier, watchdog_interval
 from gateway.daemon.pipeline import Pipeline
+from gateway.daemon.registrars import follow_registrars
 from gateway.daemon.resolver import follow, resolve
 from gateway.engine import Engine, Settings
 from gateway.errors import ControlError, ResolveError
@@ -90,7 +91,13 @@ class Service:
         self._notifier.ready()
         log.info("ready: %s", self._summary())
         async with asyncio.TaskGroup() as group:
-            for task in (self._follow(group), self._watch_rules(), self._count_traffic(), self._feed_watchdog()):
+            for task in (
+                self._follow(group),
+                self._watch_rules(),
+                self._count_traffic(),
+                self._feed_watchdog(),
+                follow_registrars(self._engine),
+            ):
                 group.create_task(task)
 
     async def _use(self, config: Config, place: Callable[[Topology, Setup], Awaitable[None]]) -> None:
@@ -326,6 +333,8 @@ def _settings(config: Config) -> Settings:
         media_silence=config.media.silence,
         public_ports=config.sip.public_ports,
         idle=config.sip.idle,
+        callers=config.sip.callers,
+        media_hosts=config.inside.media_hosts,
         taken_ports=frozenset(listening_ports()),
     )
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from gateway.sip.authority import userinfo_before
 from gateway.sip.grammar import DEFAULT_PORT, LWS, QUOTED_STRING
 from gateway.sip.uri import hostports
-from gateway.sip.authority import userinfo_before
 
 _CONTACT_PARAM = re.compile(rb"(?:" + QUOTED_STRING + rb"|<[^>]*+(?:>|\Z)|[^,\"<]++)++")
 _EXPIRES = re.compile(rb";" + LWS + rb"(?i:expires)" + LWS + rb"=" + LWS + rb"\"?([0-9]{1,10})")

@@ -1,5 +1,6 @@
 """A configuration is read whole or refused with what is wrong, where, and what is allowed."""
 
+import json
 import re
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gateway.config import (
     Media,
     Outside,
     PortRange,
+    Prefix,
     Sip,
     load,
 )
@@ -55,6 +57,7 @@ def test_the_interfaces_are_enough(file: Path) -> None:
         "",
         True,
     )
+    assert (read.sip.callers, read.inside.media_hosts) == ("known", ())
     assert read.control.socket == Path("/run/sipmasq/control.sock")
 
 
@@ -63,6 +66,7 @@ def test_everything_can_be_said(file: Path) -> None:
         control.socket = "/srv/other.sock"
         [inside]
         interface = ["lan0", "lan1"]
+        media_hosts = ["10.0.0.128/25", "10.0.0.9"]
         [outside]
         interface = "ppp0"
         host = "gw.example.org"
@@ -74,15 +78,24 @@ def test_everything_can_be_said(file: Path) -> None:
         any_port = false
         on_failure = "pass"
         idle = 60
+        callers = ["198.51.100.0/24"]
         [media]
         ports = "40001-40004"
         source = "any"
         silence = 0.5
     """)
     assert load(file) == Config(
-        Inside(Interfaces(("lan0", "lan1"))),
+        Inside(Interfaces(("lan0", "lan1")), (Prefix("10.0.0.128/25"), Prefix("10.0.0.9"))),
         Outside(Interface("ppp0"), Host("gw.example.org"), masquerade=False),
-        Sip((5060, 5070), any_port=False, public_ports=PortRange((6000, 6000)), queue=7, on_failure="pass", idle=60),
+        Sip(
+            (5060, 5070),
+            any_port=False,
+            public_ports=PortRange((6000, 6000)),
+            queue=7,
+            on_failure="pass",
+            idle=60,
+            callers=(Prefix("198.51.100.0/24"),),
+        ),
         Media(PortRange((40001, 40004)), source="any", silence=0.5),
         Control(Path("/srv/other.sock")),
     )
@@ -219,6 +232,45 @@ def test_hosts_that_cannot(file: Path, host: str) -> None:
     assert (
         said == f'outside.host = "{host}": allowed is an IPv4 address or a DNS name, or empty: the interface\'s own'
     )
+
+
+PREFIXES = 'IPv4 addresses, or networks by their first address: ["198.51.100.0/24", "203.0.113.7"]'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "10.0.0.9/24",
+        "10.0.0.0/33",
+        "10.0.0",
+        "300.1.1.1",
+        "10.0.0.0/255.0.0.0",
+        "::1",
+        "010.0.0.1",
+        "gw",
+        "",
+        "٣.1.1.1",
+    ],
+)
+def test_networks_that_are_none(file: Path, value: str) -> None:
+    said = refused(file, f'inside.media_hosts = ["{value}"]')
+    assert said.startswith("inside.media_hosts = [")
+    assert said.endswith(f"]: allowed is a list of at most 64 {PREFIXES}")
+
+
+@pytest.mark.parametrize("value", ['"all"', "[]", "[3]", "true", '["10.0.0.9/24"]', '"198.51.100.0/24"'])
+def test_callers_are_a_policy_or_networks(file: Path, value: str) -> None:
+    said = refused(file, f"sip.callers = {value}")
+    assert said == f'sip.callers = {value}: allowed is "registrar", "known", "any" or a list of 1 to 256 {PREFIXES}'
+
+
+@pytest.mark.parametrize(("key", "most"), [("inside.media_hosts", 64), ("sip.callers", 256)])
+def test_lists_of_networks_have_an_end(file: Path, key: str, most: int) -> None:
+    listed = [f"10.0.{number // 256}.{number % 256}" for number in range(most)]
+    file.write_text(f"{INTERFACES}{key} = {json.dumps(listed)}")
+    section, name = key.split(".")
+    assert getattr(getattr(load(file), section), name) == tuple(listed)
+    assert refused(file, f"{key} = {json.dumps([*listed, '10.9.9.9'])}").startswith(f"{key} = ")
 
 
 @pytest.mark.parametrize(

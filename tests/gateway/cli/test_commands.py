@@ -76,6 +76,8 @@ def test_the_status_in_a_pipe(sipmasq: Sipmasq, running: Gateway) -> None:
         "masquerade              by a rule of sipmasq's",
         "calls                   1",
         "registrations           1",
+        "callers                 known: where a phone is registered, and whom it knows",
+        "registrar example.org   198.51.100.10",
         "bindings                3; 9998 ports free of media.ports, 938 ports free of sip.public_ports",
         f"rules                   {running.status()['rules']} and 7 set entries",
         "last change             took 3.1 ms",

@@ -45,3 +45,10 @@ def test_a_clean_up_says_what_will_come_back() -> None:
         "turned IPv4 forwarding off, as it was before",
         "a gateway is running and will make its rules again: end it first to be rid of them",
     ]
+
+
+def test_networks_of_callers_are_named() -> None:
+    assert views.callers("any") == "any: everybody"
+    assert views.callers(["198.51.100.0/24", "203.0.113.7"]) == (
+        "198.51.100.0/24, 203.0.113.7, and where a phone is registered"
+    )

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gateway.engine import Settings
 from gateway.networks import Networks
 from rules.model import Endpoint, Traffic
 from rules.ruleset import Ruleset
@@ -131,6 +132,16 @@ def test_the_status_says_where_the_router_stands(gateway: Gateway) -> None:
     assert shown["inside"] == [{"name": "lan0", "exists": True, "up": True, "addresses": ["10.0.0.1"]}]
     assert (shown["address"], shown["announced"], shown["host"]) == ("203.0.113.1", "203.0.113.1", None)
     assert (shown["uptime"], shown["commit_seconds"], shown["networks"]) == (3600.0, 0.0031, ("10.0.0.0/24",))
+
+
+def test_the_status_says_who_may_call_and_what_is_known_of_registrars(gateway: Gateway) -> None:
+    gateway.engine.callers.know("example.org", frozenset({"198.51.100.11"}))
+    gateway.engine.callers.know("elsewhere.org", frozenset({"198.51.100.12"}))
+    shown = gateway.status()
+    assert shown["callers"] == "known"
+    assert shown["registrars"] == [{"domain": "example.org", "addresses": ["198.51.100.10", "198.51.100.11"]}]
+    gateway.engine.configure(Settings(callers=("192.0.2.0/24",)))
+    assert gateway.status()["callers"] == ("192.0.2.0/24",)
 
 
 def test_the_status_says_who_masquerades(gateway: Gateway) -> None:

@@ -113,7 +113,7 @@ def test_why_there_is_no_address(answer: Sequence[str] | str, said: str) -> None
 
 
 def test_a_name_server_that_is_silent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolver, "_LIFETIME", 0.2)
+    monkeypatch.setattr(resolver, "LIFETIME", 0.2)
 
     async def scene() -> None:
         async with zone(None) as server:

@@ -17,7 +17,7 @@ ZONE = """
 import itertools, pathlib, types
 import dns.asyncresolver, dns.exception
 from gateway.daemon import resolver
-resolver._SHORTEST = resolver._SHORTEST_PAUSE = resolver._LONGEST_PAUSE = 0.05
+resolver.SHORTEST = resolver._SHORTEST_PAUSE = resolver._LONGEST_PAUSE = 0.05
 turns = itertools.count()
 class Answer(list):
     chaining_result = types.SimpleNamespace(minimum_ttl=0)
