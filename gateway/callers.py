@@ -125,5 +125,5 @@ class Callers:
 
 
 def _is_guessable(user: bytes) -> bool:
-    """Whether who tries names and extensions soon comes upon it; the others are whole numbers, or made up by phones."""
+    """Whether who tries names and extensions soon comes upon it; others are whole numbers, or made up by phones."""
     return len(user) < _SHORTEST_USER or _DIGIT.search(user) is None

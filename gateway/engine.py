@@ -21,7 +21,8 @@ from gateway.calls.calls import Calls
 from gateway.calls.dialog import Side
 from gateway.calls.ledger import Ledger
 from gateway.calls.media import Described, of_far_side, of_phone
-from gateway.calls.registrations import Registration, Registrations
+from gateway.calls.registration import Registration
+from gateway.calls.registrations import Registrations
 from gateway.errors import (
     ForeignAddressError,
     LimitError,

@@ -21,7 +21,7 @@ _LOOK_EVERY = 1.0  # seconds between two looks at who is registered where
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 5.0, 600.0  # seconds after a failure, doubled each time
 _MOST_DOMAINS = 64
 _MOST_SERVICES, _MOST_HOSTS, _MOST_ADDRESSES = 4, 32, 128  # of one domain
-_OVER_UDP = b"sip+d2u"
+_OVER_UDP = (b"sip+d2u", b"s")  # service and flag of a NAPTR record that names an SRV record
 
 
 class Found(NamedTuple):
@@ -52,14 +52,11 @@ async def follow_registrars(
 async def look_up(domain: str, server: NameServer | None = None) -> Found:
     """Everybody who takes or makes calls for a domain over UDP: by NAPTR, by SRV, and under its own name."""
     questions = _Questions(server)
-    services = [f"_sip._udp.{domain}"]
-    for record in await questions.ask([domain], "NAPTR"):
-        if record.service.lower() == _OVER_UDP and record.flags.lower() == b"s":
-            services.append(_text(record.replacement))
-    hosts = [domain]
-    for record in await questions.ask(services[:_MOST_SERVICES], "SRV"):
-        if record.target != dns.name.root:  # which means that there is no such service (RFC 2782)
-            hosts.append(_text(record.target))
+    pointers = await questions.ask([domain], "NAPTR")
+    named = [_text(each.replacement) for each in pointers if (each.service.lower(), each.flags.lower()) == _OVER_UDP]
+    services = await questions.ask([f"_sip._udp.{domain}", *named][:_MOST_SERVICES], "SRV")
+    # the root as a target means that there is no such service (RFC 2782)
+    hosts = [domain, *(_text(each.target) for each in services if each.target != dns.name.root)]
     answers = await questions.ask(hosts[:_MOST_HOSTS], "A")
     usable = [record.address for record in answers if is_usable(record.address)]
     problem = questions.problem or ("" if usable else "there is no IPv4 address of it")

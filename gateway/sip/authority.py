@@ -1,4 +1,4 @@
-"""Who and where a SIP URI means: its userinfo and its host (RFC 3261 section 19.1.1), whatever kind of host that is."""
+"""Whom and where a SIP URI means: its userinfo, and its host of whatever kind (RFC 3261 section 19.1.1)."""
 
 import re
 

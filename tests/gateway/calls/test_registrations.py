@@ -5,7 +5,8 @@ import pytest
 from gateway.admission import listening_at
 from gateway.calls.bindings import Holder, HolderKind
 from gateway.calls.ledger import Ledger
-from gateway.calls.registrations import Registration, Registrations
+from gateway.calls.registration import Registration
+from gateway.calls.registrations import Registrations
 from gateway.networks import Inside, Networks
 from gateway.sip.message import parse
 from rules.model import Endpoint
