@@ -5,23 +5,23 @@ _MOST_ADDRESSES = 64  # of one inside host
 
 
 class Addressees:
-    """For each inside host, the outside addresses it has written to and when; the oldest make room for new ones."""
+    """For each inside host, the outside addresses that it has written to, and when it last did so."""
 
     def __init__(self) -> None:
         self._written: dict[str, dict[str, float]] = {}
 
     def note(self, host: str, address: str, now: float) -> None:
-        """An inside host writes to an outside address."""
-        written = self._written.pop(host, None)
+        """An inside host writes to an outside address.
+
+        A new one takes the place of the address not written to for longest, or of the host known for longest.
+        """
+        written = self._written.get(host)
         if written is None:
-            written = {}
             if len(self._written) >= _MOST_HOSTS:
                 del self._written[next(iter(self._written))]
-        # put at the end again: insertion order is order in time
-        self._written[host] = written
-        written.pop(address, None)
-        if len(written) >= _MOST_ADDRESSES:
-            del written[next(iter(written))]
+            written = self._written[host] = {}
+        elif address not in written and len(written) >= _MOST_ADDRESSES:
+            del written[min(written, key=written.__getitem__)]
         written[address] = now
 
     def last(self, host: str, address: str) -> float | None:

@@ -13,11 +13,12 @@ not who is after one phone. Ports mean nothing here, for providers send from man
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from gateway.addressees import Addressees
 from gateway.calls.ledger import Ledger
-from gateway.calls.registration import PhoneContact, Request
+from gateway.calls.registration import ContactAddress, Request
 from gateway.calls.registrations import Registrations
 from gateway.errors import StrangerError
 from gateway.networks import Networks
@@ -69,10 +70,10 @@ class Callers:
         """What the DNS said of a domain."""
         return self._of_domain.get(domain, frozenset())
 
-    def wrote(self, hosts: set[str], address: str, now: float) -> None:
-        """Inside hosts send a request, or keep a way open, to an outside address."""
-        for host in hosts:
-            self._addressees.note(host, address, now)
+    def wrote(self, phones: Iterable[Endpoint], far: Endpoint, now: float) -> None:
+        """Inside addresses send a request, or keep a way open, to somebody outside."""
+        for phone in phones:
+            self._addressees.note(phone.ip, far.ip, now)
 
     def admits(self, source: str, host: str, now: float) -> bool:
         """Whether whoever sends from that outside address may ring at that inside host."""
@@ -90,7 +91,8 @@ class Callers:
 
     def stranger(self) -> StrangerError:
         """What is to be said of somebody who is not admitted."""
-        return StrangerError("caller", f"sip.callers = {json.dumps(self.policy)} does not admit it")
+        policy = json.dumps(self.policy) if isinstance(self.policy, str) else "[...]"
+        return StrangerError("caller", f"sip.callers = {policy} does not admit it")
 
     def check_answer(self, request: Request, source: Endpoint) -> None:
         """StrangerError for an answer to a REGISTER from elsewhere than the registrar that was asked."""
@@ -120,7 +122,7 @@ class Callers:
             binding is not None
             and binding.inside.ip == phone.ip
             and not _is_guessable(user)
-            and self._registrations.is_contact(PhoneContact(user, binding.inside))
+            and self._registrations.is_contact(ContactAddress(user, binding.inside))
         )
 
 

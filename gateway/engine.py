@@ -193,7 +193,7 @@ class Engine:
             self.calls.take(message, Side.INSIDE, phone, described, now)
             self._make_sure_of_leases(described)
         if message.is_request:
-            self.callers.wrote({address.ip for address in addresses}, datagram.destination.ip, now)
+            self.callers.wrote(addresses, datagram.destination, now)
         return rewrite(message, session, Outward(self.ledger, self.ledger.public, phone, self._inside.networks.hint))
 
     def _inward(self, message: Message, datagram: Datagram, now: float) -> bytes | None:
@@ -262,7 +262,7 @@ class Engine:
         if request is None:
             return
         self.callers.check_answer(request, source)
-        registration = self.registrations.answered(message, phone.ip, now)
+        registration = self.registrations.answered(request, message, now)
         if registration is None:
             return
         self._notice(Subject.REGISTRATION, registration.aor, _described(registration, now))
@@ -276,7 +276,7 @@ class Engine:
         phone, far = (datagram.source, datagram.destination) if outward else (datagram.destination, datagram.source)
         if phone.ip in self._inside.networks and not datagram.payload.startswith(b"SIP/2.0 "):
             if outward:
-                self.callers.wrote({phone.ip}, far.ip, now)
+                self.callers.wrote((phone,), far, now)
             elif not self.callers.admits(far.ip, phone.ip, now):
                 return self._drop("something", datagram, self.callers.stranger())
         return self._pass(datagram, error)

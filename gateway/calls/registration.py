@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.calls.bindings import Holder, HolderKind
@@ -12,17 +13,33 @@ from gateway.sip.uri import address_of_record
 from rules.model import Endpoint
 
 _DEFAULT_LIFETIME = 3600
+_USUAL_LENGTH = 256  # of a Contact header
 
 
-class PhoneContact(NamedTuple):
-    """A contact as the inside knows it: its userinfo, byte for byte, and the address that answers."""
+class ContactAddress(NamedTuple):
+    """What tells a contact from others (RFC 3261 section 19.1.4): its userinfo, byte for byte, and its address."""
 
     user: bytes
-    inside: Endpoint
+    address: Endpoint
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+def contacts_of(value: bytes) -> Sequence[tuple[ContactAddress, int | None]]:
+    """The contacts of a header value that name an IPv4 address, each with its own expires if it has one."""
+    # a phone says the same again and again
+    return _remembered(value) if len(value) <= _USUAL_LENGTH else _read(value)
+
+
+def _read(value: bytes) -> Sequence[tuple[ContactAddress, int | None]]:
+    return [
+        (ContactAddress(user, Endpoint(contact.host, contact.port)), contact.expires)
+        for contact, user in zip(contacts(value), userinfos(value), strict=True)
+    ]
+
+
+_remembered = lru_cache(maxsize=1024)(_read)
+
+
+class Request(NamedTuple):
     """A REGISTER on its way from `phone` to `registrar`.
 
     `wishes` are the seconds asked for each contact of the phone's own, 0 to end it. `domains` are the hosts, names or
@@ -34,7 +51,7 @@ class Request:
     registrar: Endpoint
     holder: Holder
     domains: frozenset[str]
-    wishes: dict[PhoneContact, int]
+    wishes: dict[ContactAddress, int]
     ends_all: bool
     until: float
 
@@ -46,10 +63,10 @@ class Request:
         if lifetime is None:
             lifetime = _DEFAULT_LIFETIME
         wishes = {
-            PhoneContact(user, inside): lifetime if contact.expires is None else contact.expires
+            contact: lifetime if expires is None else expires
             for value in values
-            for contact, user in zip(contacts(value), userinfos(value), strict=True)
-            if (inside := Endpoint(contact.host, contact.port)) in own
+            for contact, expires in contacts_of(value)
+            if contact.address in own
         }
         phone = own[0]
         aor = address_of_record(message.value(b"to"))
@@ -78,20 +95,24 @@ class Registration:
     holder: Holder
     domains: frozenset[str]
     registrars: dict[str, float]
-    contacts: dict[PhoneContact, float]
+    contacts: dict[ContactAddress, float]
 
     @property
     def addresses(self) -> dict[Endpoint, float]:
         """Until when each inside address is needed."""
         found: dict[Endpoint, float] = {}
         for contact, until in self.contacts.items():
-            found[contact.inside] = max(until, found.get(contact.inside, 0.0))
+            found[contact.address] = max(until, found.get(contact.address, 0.0))
         return found
+
+    def says_the_same(self, other: "Registration") -> bool:
+        """Whether a registration with the same holder differs in nothing but times."""
+        return self.contacts.keys() == other.contacts.keys() and self.registrars.keys() == other.registrars.keys()
 
     @property
     def claims(self) -> "Claims":
         """What it says to those who ask about phones."""
-        addresses = {contact.inside for contact in self.contacts}
+        addresses = {contact.address for contact in self.contacts}
         hosts = {self.phone, *(address.ip for address in addresses)}
         return Claims(
             addresses,
@@ -106,7 +127,7 @@ class Claims(NamedTuple):
     """The addresses and contacts that answer, each inside host with each registrar and each domain, the domains."""
 
     addresses: Set[Endpoint] = frozenset()
-    contacts: Set[PhoneContact] = frozenset()
+    contacts: Set[ContactAddress] = frozenset()
     registrars: Set[tuple[str, str]] = frozenset()
     of_domains: Set[tuple[str, str]] = frozenset()
     domains: Set[str] = frozenset()

@@ -7,10 +7,10 @@ from typing import NamedTuple, TypeVar
 
 from gateway.calls.bindings import Holder
 from gateway.calls.ledger import Ledger
-from gateway.calls.registration import Claims, PhoneContact, Registration, Request
+from gateway.calls.registration import Claims, ContactAddress, Registration, Request, contacts_of
 from gateway.calls.tally import Tally
 from gateway.errors import LimitError
-from gateway.sip.contact import contacts, seconds, userinfos
+from gateway.sip.contact import seconds
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
 from rules.model import Endpoint
@@ -43,7 +43,7 @@ class Registrations:
         self._granted: dict[Holder, Registration] = {}
         self._of_phone: Counter[str] = Counter()
         self._addresses = Tally[Endpoint]()
-        self._contacts = Tally[PhoneContact]()
+        self._contacts = Tally[ContactAddress]()
         self._registrars = Tally[tuple[str, str]]()
         self._of_domains = Tally[tuple[str, str]]()
         self._domains = Tally[str]()
@@ -68,7 +68,7 @@ class Registrations:
         """Whether that inside host is registered in that domain."""
         return (host, domain) in self._of_domains
 
-    def is_contact(self, contact: PhoneContact) -> bool:
+    def is_contact(self, contact: ContactAddress) -> bool:
         """Whether some registrar was told of that contact and took it."""
         return contact in self._contacts
 
@@ -91,23 +91,23 @@ class Registrations:
         """The REGISTER of an inside host that a response answers; None for one that is not known, or not any more."""
         return self._requests.get(_Key(message.call_id, message.cseq, host))
 
-    def answered(self, message: Message, host: str, now: float) -> Registration | None:
-        """The registrar's final response to that host arrived: the registration as it now stands.
+    def answered(self, request: Request, message: Message, now: float) -> Registration | None:
+        """The registrar's response to a request that was `asked` arrived: the registration as it now stands.
 
         None when nothing changed. A registration without contacts has ended.
         """
-        request = self.asked(message, host)
-        if request is None or message.status < 200:
+        if message.status < 200:
             return None
-        del self._requests[_Key(message.call_id, message.cseq, host)]
+        del self._requests[_Key(message.call_id, message.cseq, request.phone.ip)]
         if message.status >= 300 or not request.has_effect:
             return None
         before = self._granted.get(request.holder)
         registration = self._granted_by(message, request, before, now)
-        for inside, until in registration.addresses.items():
+        addresses = registration.addresses
+        for inside, until in addresses.items():
             self._ledger.hold_signalling(inside, request.holder, until, now)
-        if before is not None:
-            self._ledger.release(request.holder, before.addresses.keys() - registration.addresses.keys())
+        if before is not None and before.contacts.keys() != registration.contacts.keys():
+            self._ledger.release(request.holder, before.addresses.keys() - addresses.keys())
         self._put(before, registration)
         return registration
 
@@ -116,7 +116,7 @@ class Registrations:
         before = self._granted.get(holder)
         if before is None:
             return None
-        left = {contact: until for contact, until in before.contacts.items() if contact.inside != inside}
+        left = {contact: until for contact, until in before.contacts.items() if contact.address != inside}
         after = replace(before, contacts=left)
         self._put(before, after)
         return None if left else after
@@ -125,7 +125,7 @@ class Registrations:
         self, message: Message, request: Request, before: Registration | None, now: float
     ) -> Registration:
         """What stands after a 2xx: what stood and has not run out, without what ends, and with what is granted."""
-        contacts: dict[PhoneContact, float] = {}
+        contacts: dict[ContactAddress, float] = {}
         registrars: dict[str, float] = {}
         if before is not None:
             registrars = {address: until for address, until in before.registrars.items() if until > now}
@@ -147,16 +147,16 @@ class Registrations:
             _newest(contacts, _MOST_CONTACTS),
         )
 
-    def _lifetimes(self, message: Message, request: Request) -> dict[PhoneContact, int]:
+    def _lifetimes(self, message: Message, request: Request) -> dict[ContactAddress, int]:
         """Seconds granted for each contact asked for (section 10.2.4): its own expires, Expires, or as asked."""
         general = seconds(message.value(b"expires"))
         own = {
-            PhoneContact(user, binding.inside): contact.expires
+            ContactAddress(contact.user, binding.inside): expires
             for value in message.values(b"contact")
-            for contact, user in zip(contacts(value), userinfos(value), strict=True)
-            if contact.host == self._ledger.public
-            and (binding := self._ledger.of_port(contact.port)) is not None
-            and contact.expires is not None
+            for contact, expires in contacts_of(value)
+            if contact.address.ip == self._ledger.public
+            and (binding := self._ledger.of_port(contact.address.port)) is not None
+            and expires is not None
         }
         return {
             contact: wish and own.get(contact, wish if general is None else general)
@@ -169,6 +169,8 @@ class Registrations:
             self._granted[after.holder] = after
         else:
             self._granted.pop(after.holder, None)
+        if before is not None and before.says_the_same(after):
+            return
         had = _NOTHING if before is None else before.claims
         has = after.claims if after.contacts else _NOTHING
         self._addresses.move(had.addresses, has.addresses)

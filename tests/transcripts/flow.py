@@ -72,7 +72,10 @@ class _Leg:
 
 @dataclass
 class Party:
-    """Someone who talks SIP: a phone, or the provider. `inbox` is what arrived, as it arrived."""
+    """Someone who talks SIP: a phone, or somebody outside. `inbox` is what arrived, as it arrived.
+
+    `far` is whom a phone sends to, the provider unless another is named.
+    """
 
     flow: "Flow"
     name: str
@@ -83,6 +86,7 @@ class Party:
     legs: dict[str, _Leg] = field(default_factory=dict)
     sent: bytes = b""
     sent_to: str = ""
+    far: "Party | None" = None
 
     def asks(
         self,
@@ -174,10 +178,15 @@ class Flow:
         self._phones[address] = Party(self, name, address, Side.INSIDE, contact or f"<sip:{name}@{address}>")
         return self._phones[address]
 
+    def outside(self, name: str, host: str, port: int = 5060) -> Party:
+        """Somebody else than the provider."""
+        address = Endpoint(host, port)
+        return Party(self, name, address, Side.OUTSIDE, f"<sip:{name}@{address}>")
+
     def carry(self, sender: Party, data: bytes, uri: str = "") -> Passage:
         """One datagram through the router."""
         outward = sender.side is Side.INSIDE
-        receiver = self.provider if outward else self._phones[self._inside(data, uri)]
+        receiver = (sender.far or self.provider) if outward else self._phones[self._inside(data, uri)]
         datagram = Datagram(sender.address, receiver.address, data, 20)
         outcome = self.engine.receive(datagram, sender.side, self.now)
         self.commit()
@@ -248,7 +257,7 @@ class Flow:
     def _deliver(self, refusal: Refuse, sender: Party) -> None:
         assert refusal.destination == sender.address
         if sender.side is Side.INSIDE:
-            assert refusal.source == PROVIDER
+            assert refusal.source == (sender.far or self.provider).address
         else:
             assert refusal.source.ip == PUBLIC
         sender.hears(refusal.payload)

@@ -42,7 +42,9 @@ class Registrar:
         phone: Endpoint = ALICE,
     ) -> Registration | None:  # fmt: skip
         data = self._message(f"SIP/2.0 {status} x", aor, call, self.cseq, headers)
-        return self.registrations.answered(parse(data), phone.ip, now)
+        message = parse(data)
+        request = self.registrations.asked(message, phone.ip)
+        return None if request is None else self.registrations.answered(request, message, now)
 
     def until(self, inside: Endpoint) -> float | None:
         """How long the ledger holds an address for its registrations."""
