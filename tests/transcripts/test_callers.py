@@ -308,9 +308,7 @@ def test_within_a_call_the_other_party_is_heard_wherever_it_is(flow: Flow, alice
 
 
 @pytest.mark.parametrize("policy", ["registrar", "known", "any"])
-@pytest.mark.parametrize(
-    "status", ["100 Trying", "200 OK", "302 Moved", "401 Unauthorized", "403 Forbidden"]
-)
+@pytest.mark.parametrize("status", ["100 Trying", "200 OK", "302 Moved", "401 Unauthorized", "403 Forbidden"])
 def test_the_answer_to_a_register_is_believed_of_the_registrar_alone(policy: str, status: str) -> None:
     flow = Flow(Settings(callers=policy))  # type: ignore[arg-type]  # it is one of them
     alice, stranger = flow.phone("alice", "10.0.0.11"), flow.outside("evil", "192.0.2.66")
