@@ -67,7 +67,8 @@ def request(method: str, uri: str, sender: Agent) -> bytes:
     lines = (
         f"{method} {uri} SIP/2.0", f"Via: SIP/2.0/UDP {sender.address};branch=z9hG4bK{method}{sender.tag};rport",
         f"From: <sip:home@example.org>;tag={sender.tag}", "To: <sip:home@example.org>",
-        f"Call-ID: {method}-{sender.tag}", f"CSeq: 1 {method}", f"Contact: <{sender.uri}>", "Content-Length: 0", "", "",
+        f"Call-ID: {method}-{sender.tag}", f"CSeq: 1 {method}", f"Contact: <{sender.uri}>",
+        "Content-Length: 0", "", "",
     )  # fmt: skip
     return "\r\n".join(lines).encode()
 
