@@ -35,9 +35,8 @@ def test_the_hint_is_what_all_addresses_begin_with(prefixes: list[str], hint: by
 def test_many_prefixes_of_many_lengths() -> None:
     networks = Networks([f"10.{number}.0.0/16" for number in range(100)] + ["192.0.2.7/32", "192.0.2.128/25"])
     inside = ["10.0.0.1", "10.99.255.255", "192.0.2.7", "192.0.2.200"]
-    assert [
-        address for address in (*inside, "10.100.0.1", "192.0.2.8", "192.0.2.127") if address in networks
-    ] == inside
+    outside = ["10.100.0.1", "192.0.2.8", "192.0.2.127"]
+    assert [address for address in (*inside, *outside) if address in networks] == inside
     assert networks
     assert not Networks()
 

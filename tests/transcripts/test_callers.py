@@ -171,6 +171,18 @@ def test_a_contact_that_is_not_the_very_one(flow: Flow, provider: Party, uri: st
     assert flow.outside("gate", "192.0.2.66").sends(whole, PUBLIC_ALICE).arrived is not None
 
 
+def test_one_phones_contact_opens_no_other_phone(flow: Flow, provider: Party) -> None:
+    alice = flow.phone("alice", "10.0.0.11", contact="<sip:alice-5f0a93c1@10.0.0.11:5060>")
+    carol = flow.phone("carol", "10.0.0.12")
+    register(alice, provider)
+    carol.asks("OPTIONS")
+    request = sip(
+        "OPTIONS sip:alice-5f0a93c1@203.0.113.1:5060 SIP/2.0",
+        ["Via: SIP/2.0/UDP 192.0.2.66", "From: <sip:a@b>;tag=1", "To: <sip:a@b>", "Call-ID: 1", "CSeq: 1 OPTIONS"],
+    )
+    flow.outside("gate", "192.0.2.66").sends(request, "sip:carol@203.0.113.1:5062").is_dropped()
+
+
 def test_a_contact_counts_as_long_as_it_is_registered(flow: Flow, provider: Party) -> None:
     alice = flow.phone("alice", "10.0.0.11", contact="<sip:alice-5f0a93c1@10.0.0.11:5060>")
     uri = "sip:alice-5f0a93c1@203.0.113.1:5060"
