@@ -5,7 +5,7 @@ itself, its address has a partner and is translated like any other.
 """
 
 from gateway.errors import ForeignAddressError, NotUnderstoodError
-from gateway.networks import Inside
+from gateway.networks import Inside, Networks
 from gateway.sip.grammar import DEFAULT_PORT, HIGHEST_PORT, LOWEST_PORT
 from gateway.sip.message import Message
 from gateway.sip.uri import hostports
@@ -32,14 +32,15 @@ def listening_at(message: Message, phone: Endpoint, inside: Inside) -> list[Endp
 def _other_addresses(message: Message, phone: Endpoint, inside: Inside) -> list[Endpoint]:
     first = message.first
     uris = message.values(b"contact")
-    for name in (b"record-route", b"path"):
-        if name in first:
-            uris += message.values(name)
+    if b"record-route" in first or b"path" in first:
+        uris += message.values(b"record-route") + message.values(b"path")
     top = first[b"via"] if message.is_request else b""
     text = b" ".join((*uris, top))
+    rest = b":%d" % phone.port
     host = phone.ip.encode()
-    own = b"%s:%d" % (host, phone.port)
-    if not (_names_others(text, host, own) or (inside.shared and _names_others(text, inside.shared.hint, own))):
+    if not _names_others(text, host, rest) and not (
+        inside.shared and _names_shared(text, inside.shared, host + rest)
+    ):
         return []
     named = [each for value in uris for each in hostports(value, 0, len(value)) if not each.is_maddr]
     found = {Endpoint(each.host, DEFAULT_PORT if each.port is None else each.port) for each in named}
@@ -49,10 +50,15 @@ def _other_addresses(message: Message, phone: Endpoint, inside: Inside) -> list[
     return sorted(each for each in found - {phone} if each.ip == phone.ip or inside.is_shared(each.ip))
 
 
-def _names_others(text: bytes, host: bytes, own: bytes) -> bool:
-    """Whether a text has what begins with `host` and is not the address `own`: hardly ever so, and cheap to see."""
-    if not host or not own.startswith(host):
-        return host in text
-    rest = own[len(host) :]
-    _, *followers = text.split(host)
+def _names_shared(text: bytes, shared: Networks, own: bytes) -> bool:
+    """Whether a text may have a shared address that is not the address `own`."""
+    hint = shared.hint
+    if not hint or not own.startswith(hint):
+        return hint in text
+    return _names_others(text, hint, own[len(hint) :])
+
+
+def _names_others(text: bytes, begin: bytes, rest: bytes) -> bool:
+    """Whether a text has `begin` without `rest` after it: hardly ever so, and cheap to see."""
+    _, *followers = text.split(begin)
     return bool([each for each in followers if not each.startswith(rest) or each[len(rest) :][:1].isdigit()])
