@@ -3,8 +3,8 @@
 Why it is so: whoever is called by a provider is registered there, so the address that granted the registration may
 always call. Providers also call from other machines: those that the DNS names for the registrar's domain (RFC 3263)
 are its siblings, and whoever says in the Request-URI exactly which contact the phone registered must have it from the
-registrar. A contact without a user, or with one that a scanner would try (an extension, a first name), shows nothing
-of the kind. A phone that registers nowhere (a trunk between fixed addresses, a call from phone to phone) has told by
+registrar. A contact without a user, or whose user is an extension of a few digits, which scanners count through, shows
+nothing of the kind. A phone that registers nowhere (a trunk between fixed addresses, a call from phone to phone) has told by
 writing to somebody that it knows him; its answers tell nothing, for a stranger may have asked.
 
 Source addresses can be forged, and a caller's number is no secret: this keeps out who tries all addresses there are,
@@ -31,8 +31,7 @@ from rules.model import Endpoint
 Policy = Literal["registrar", "known", "any"] | tuple[str, ...]
 """Who may call: where a phone is registered; whom it knows; everybody; or also these networks."""
 
-_DIGIT = re.compile(rb"[0-9]")
-_SHORTEST_USER = 8
+_EXTENSION = re.compile(rb"[0-9*#]{0,6}")
 
 
 class Callers:
@@ -112,7 +111,7 @@ class Callers:
         return last is not None and now - last < self._idle
 
     def _names_contact(self, request: Message, phone: Endpoint) -> bool:
-        """Whether the Request-URI is a contact that the phone has registered and that is not easily guessed."""
+        """Whether the Request-URI is a contact that the phone has registered and that scanners do not try."""
         found = next(request_uri_hostports(request.data, *request.uri), None)
         if found is None or found.is_maddr or found.host != self._ledger.public:
             return False
@@ -121,11 +120,6 @@ class Callers:
         return (
             binding is not None
             and binding.inside.ip == phone.ip
-            and not _is_guessable(user)
+            and not _EXTENSION.fullmatch(user)
             and self._registrations.is_contact(ContactAddress(user, binding.inside))
         )
-
-
-def _is_guessable(user: bytes) -> bool:
-    """Whether who tries names and extensions soon comes upon it; others are whole numbers, or made up by phones."""
-    return len(user) < _SHORTEST_USER or _DIGIT.search(user) is None
