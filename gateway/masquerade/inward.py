@@ -4,6 +4,8 @@ from gateway.masquerade.translation import Pairs, Place, Spelling
 from gateway.sip.grammar import DEFAULT_PORT
 from rules.model import Endpoint, Purpose
 
+_HOPS = frozenset({Place.VIA, Place.RECEIVED})
+
 
 class Inward:
     """The translation of one message that comes in for the phone at `receiver`."""
@@ -21,7 +23,7 @@ class Inward:
         pair = self._pairs.of_port(port or DEFAULT_PORT)
         if pair is not None and pair.purpose is Purpose.SIGNALLING:
             return Spelling(pair.inside.ip, None if place in pair.unported else pair.inside.port)
-        if place is Place.VIA:
+        if place in _HOPS:
             return Spelling(*self._receiver)
         return Spelling(self._receiver.ip, port)
 
