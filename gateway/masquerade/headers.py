@@ -1,10 +1,11 @@
 """Which header fields carry addresses that route or identify, and the edits that translate them.
 
 What is not named here is never touched: Call-ID and what repeats one (Replaces, Join, Target-Dialog, In-Reply-To,
-Session-ID, P-Charging-Vector), credentials and challenges, since they are signed (Authorization and its like, Identity,
-Identity-Info), text for people and for the log (Subject, Reason, Warning, User-Agent), feature tags and all that is
-quoted (Accept-Contact, Feature-Caps), and addresses of machines in the provider's network that are no SIP URIs
-(P-Charging-Function-Addresses, P-User-Database). Of a header that is, SIP URIs alone are read: `http:` and `tel:` stay.
+Session-ID, P-Charging-Vector), credentials and challenges, since they are signed (Authorization and its like,
+Identity, Identity-Info), text for people and for the log (Subject, Reason, Warning, User-Agent), feature tags
+(Accept-Contact, Feature-Caps), and addresses of the provider's machines that are no SIP URIs
+(P-Charging-Function-Addresses, P-User-Database). In those that are named, SIP URIs alone are read; `http:` and `tel:`
+stay, and so does what is quoted.
 """
 
 from collections.abc import Iterable

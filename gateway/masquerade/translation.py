@@ -9,8 +9,8 @@ from rules.model import Endpoint, Purpose
 class Place(StrEnum):
     """Where an address is written; a phone spells its own address one way in each.
 
-    VIA is a sent-by, RECEIVED what stands beside it, CONTACT also the Request-URI, ROUTE a proxy on the way, REFERENCE
-    whom to turn to. IDENTITY (From and To) and NAME (any other header) say who somebody is.
+    VIA is a sent-by, RECEIVED what stands beside it, CONTACT also the Request-URI, ROUTE a proxy on the way,
+    REFERENCE whom to turn to. IDENTITY (From and To) and NAME (other headers) say who somebody is.
     """
 
     VIA = auto()

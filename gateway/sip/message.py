@@ -125,8 +125,8 @@ def parse(data: bytes) -> Message:
     """Read one datagram as one message.
 
     Raises MalformedError when it is not whole or breaks a rule on which rewriting relies: a needed header missing
-    or given twice, a CSeq that contradicts the request, a body shorter than Content-Length says; or more header values
-    than anybody writes.
+    or given twice, a CSeq that contradicts the request, a body shorter than Content-Length says; or more header
+    values than anybody writes.
     """
     start = _START_LINE.match(data)
     if start is None:
