@@ -1,4 +1,4 @@
-"""Digest authentication: what is signed and what was asked to be signed arrives byte for byte (RFC 3261 section 22)."""
+"""Digest authentication: what is signed and what asks for it arrives byte for byte (RFC 3261 section 22)."""
 
 import pytest
 
@@ -7,7 +7,9 @@ from tests.transcripts.flow import Flow, Party
 from tests.transcripts.messages import audio
 
 # a challenge and credentials as full of addresses as they can be
-ASKED = 'Digest realm="203.0.113.1:5062", nonce="<sip:203.0.113.1:5062>", opaque="203.0.113.1", domain="sip:203.0.113.1"'
+ASKED = (
+    'Digest realm="203.0.113.1:5062", nonce="<sip:203.0.113.1:5062>", opaque="203.0.113.1", domain="sip:203.0.113.1"'
+)
 SIGNED = (
     'Digest username="alice@10.0.0.11", realm="203.0.113.1:5062", nonce="<sip:203.0.113.1:5062>", '
     'uri="sip:10.0.0.11:5060", response="7587245234b3434cc3412213e5f113a5", opaque="203.0.113.1", cnonce="10.0.0.11"'
@@ -50,7 +52,9 @@ def test_registering_with_credentials(flow: Flow, alice: Party, provider: Party)
 def test_calling_with_credentials(flow: Flow, alice: Party, provider: Party) -> None:
     offer = audio("10.0.0.11", 16384)
     alice.asks("INVITE", sdp=offer)
-    arrived = provider.answers("407 Proxy Authentication Required", tag="p", headers=(f"Proxy-Authenticate: {ASKED}",))
+    arrived = provider.answers(
+        "407 Proxy Authentication Required", tag="p", headers=(f"Proxy-Authenticate: {ASKED}",)
+    )
     assert line(arrived.text, "Proxy-Authenticate") == [ASKED]
     assert line(arrived.text, "Via") == ["SIP/2.0/UDP 10.0.0.11:5060;rport;branch=z9hG4bKcall-1-1INVITE"]
     alice.asks("ACK", far_tag="p")
