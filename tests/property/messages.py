@@ -40,9 +40,7 @@ class Spelling:
 
     def lines(self, name: str, values: list[str]) -> list[str]:
         """Several values on one line, or a line for each."""
-        return (
-            [self.line(name, self.comma.join(values))] if self.comma else [self.line(name, each) for each in values]
-        )
+        return [self.line(name, each) for each in ([self.comma.join(values)] if self.comma else values)]
 
 
 SPELLINGS = st.builds(
