@@ -100,24 +100,16 @@ def _edit_via_params(data: bytes, params: ViaParams, translation: Translation, e
         _edit_host(data, params.maddr, translation, edits)
     if params.received == NOWHERE:
         return
-    # received and rport are one address: where the next hop saw the request come from (RFC 3581)
-    received = data[slice(*params.received)].decode("latin-1")
-    seen = _partner_of_rport(data, params.rport, received, translation)
-    if seen is None:
+    rport = data[slice(*params.rport)]
+    if not rport.isdigit() or len(rport) > 5:
         _edit_host(data, params.received, translation, edits)
         return
-    edits.append((*params.received, seen[0].encode()))
-    edits.append((*params.rport, b"%d" % seen[1]))
-
-
-def _partner_of_rport(
-    data: bytes, span: tuple[int, int], host: str, translation: Translation
-) -> tuple[str, int] | None:
-    text = data[slice(*span)]
-    if not text.isdigit() or len(text) > 5:
-        return None
-    partner = translation.signalling(Place.RECEIVED, host, int(text))
-    return None if partner is None else (partner.host, partner.port or DEFAULT_PORT)
+    # received and rport are one address: where the next hop saw the request come from (RFC 3581)
+    received = data[slice(*params.received)].decode("latin-1")
+    partner = translation.signalling(Place.RECEIVED, received, int(rport))
+    if partner is not None:
+        edits.append((*params.received, partner.host.encode()))
+        edits.append((*params.rport, b"%d" % (partner.port or DEFAULT_PORT)))
 
 
 def _edit_host(data: bytes, span: tuple[int, int], translation: Translation, edits: list[Edit]) -> None:

@@ -20,7 +20,7 @@ class Inward:
         """A leased port becomes its phone, spelt as that phone spells itself; any other means the receiver."""
         if host != self._public:
             return None
-        pair = self._pairs.of_port(port or DEFAULT_PORT)
+        pair = self._pairs.of_port(DEFAULT_PORT if port is None else port)
         if pair is not None and pair.purpose is Purpose.SIGNALLING:
             return Spelling(pair.inside.ip, None if place in pair.unported else pair.inside.port)
         if place in _HOPS:

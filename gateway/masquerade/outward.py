@@ -22,7 +22,7 @@ class Outward:
 
     def signalling(self, place: Place, host: str, port: int | None) -> Spelling | None:
         """A bound address becomes its partner; as an identity, any address of the sender stands for the sender."""
-        pair = self._pairs.of_inside(Endpoint(host, port or DEFAULT_PORT))
+        pair = self._pairs.of_inside(Endpoint(host, DEFAULT_PORT if port is None else port))
         if pair is None and port is None and place in _NAMES and host == self._sender.ip:
             pair = self._pairs.of_inside(self._sender)
         if pair is None:

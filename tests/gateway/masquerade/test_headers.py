@@ -163,6 +163,9 @@ def test_maddr_is_an_address_without_a_port(name: str, value: str) -> None:
         ("198.51.100.1;received=10.0.0.11", "198.51.100.1;received=203.0.113.1"),
         ("198.51.100.1;received=10.0.0.13", "198.51.100.1;received=10.0.0.13"),
         ("10.0.0.11:7000", "10.0.0.11:7000"),
+        ("10.0.0.11:0", "10.0.0.11:0"),
+        ("h;received=10.0.0.11;rport=7000", "h;received=10.0.0.11;rport=7000"),
+        ("h;received=10.0.0.11;rport=x", "h;received=203.0.113.1;rport=x"),
     ],
 )
 def test_via_outward(outward: Outward, before: str, after: str) -> None:
