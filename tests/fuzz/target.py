@@ -118,11 +118,12 @@ def _there_and_back(steps: list[Step]) -> None:
         engine.receive(_datagram(side, data), side, 0.0)
     sent = steps[outward[-1]][1]
     left = _payload(engine, Side.INSIDE, sent)
-    if left is None or left.count(b"\n") != sent.count(b"\n"):
-        return  # it was refused, or has a line more for an address of its own
-    back = _payload(engine, Side.OUTSIDE, left)
-    assert back is not None
-    assert _comparable(back) == _comparable(sent)
+    back = None if left is None else _payload(engine, Side.OUTSIDE, left)
+    if left is None or back is None:
+        return  # refused
+    if sent.count(b"\n") == left.count(b"\n") == back.count(b"\n"):
+        # none has a line more, for an address or a port that stopped being the one that others share
+        assert _comparable(back) == _comparable(sent)
 
 
 def _time(data: bytes) -> None:
