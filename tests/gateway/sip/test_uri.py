@@ -46,6 +46,7 @@ def test_hosts_of_sip_uris(value: bytes, expected: list[tuple[bytes, str, int | 
         b"<mailto:sip@10.0.0.11>",
         b"<x-sip:a@10.0.0.11>",
         b"<http://sip:a@10.0.0.11>",
+        b"<service:sip:10.0.0.11>",
         b"<http://example.org/sip:10.0.0.11>",
         b"<sip:a@example.org>;x=sip:10.0.0.11",
         b"sip:sip:10.0.0.11",
