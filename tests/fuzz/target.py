@@ -9,9 +9,10 @@ from time import thread_time
 from zlib import crc32
 
 from gateway.calls.dialog import Side
-from gateway.engine import Drop, Engine, Refuse, Release, Settings
+from gateway.engine import Engine, Settings
 from gateway.errors import PeerError
 from gateway.networks import Networks
+from gateway.outcome import Drop, Refuse, Release
 from gateway.sdp import session
 from gateway.sip.body import sdp_span
 from gateway.sip.message import parse
