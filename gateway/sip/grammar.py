@@ -11,13 +11,12 @@ PORT = rb"[0-9]{1,5}"
 # An unclosed quote runs to the end: what follows it is text of unknown meaning, not an address.
 QUOTED_STRING = rb'"[^"\\]*+(?:\\(?s:.)[^"\\]*+)*+(?:"|\\?\Z)'
 
-
-def parameter(name: bytes, value: bytes) -> bytes:
-    """A pattern of a header parameter; it also matches, with no group of `value`, what is quoted or inside <>."""
-    return QUOTED_STRING + rb"|<[^>]*+>?|;" + LWS + rb"(?i:" + name + rb")" + LWS + rb"=" + LWS + value
-
-
 DEFAULT_PORT = 5060
 LOWEST_PORT = 1024  # what is below belongs to the system that a phone runs on, and is never opened
 HIGHEST_PORT = 65535
 TRANSACTION_SECONDS = 32.0  # 64*T1, the longest that a request waits for its response (section 17.1.1.2)
+
+
+def parameter(name: bytes, value: bytes) -> bytes:
+    """A pattern of a header parameter; it also matches, with no group of `value`, what is quoted or inside <>."""
+    return QUOTED_STRING + rb"|<[^>]*+>?|;" + LWS + rb"(?i:" + name + rb")" + LWS + rb"=" + LWS + value
