@@ -147,7 +147,7 @@ def _mapped(read: dict[str, Any], table: dict[tuple[str, int], tuple[str, int]])
         media["port"] = table.get((connection["ip"], media["port"]), ("", media["port"]))[1]
         for name in _ATTRIBUTES:
             for attribute in _listed(media.get(name)):
-                host = attribute.get("address", connection["ip"])
+                host = attribute.get("ip") or attribute.get("address") or connection["ip"]
                 attribute["port"] = table.get((host, attribute["port"]), ("", attribute["port"]))[1]
     for where in _connections(session):
         key = "ip" if "ip" in where else "address"
