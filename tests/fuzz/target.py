@@ -26,13 +26,15 @@ PROVIDER = Endpoint("198.51.100.1", 5060)
 PUBLIC = "203.0.113.1"
 LONGEST = 65507
 _BOUND = 0.25  # seconds of CPU, with the fuzzer's instruments in the code
-_STRETCHED = 64  # one input of so many is also made as long as a datagram can be
+_STRETCHED = 16  # one input of so many is also made as long as a datagram can be
+_PIECES = (1, 1, 1, 2, 2, 3, 4, 6, 10, 20)  # in bytes, what is repeated for that
 _MARK = re.compile(rb"(?:\A|\n)(>>>|<<<)\r?\n")
 _SIDES = {b">>>": Side.INSIDE, b"<<<": Side.OUTSIDE}
-# The way back does not tell a port 5060 that is written from one that is not, nor 05060 from 5060.
+# A port is written without leading zeros. Where a message writes 5060 here and leaves it out there, the way back may
+# not tell the one from the other.
 _LEADING_ZEROS = re.compile(rb"(?<![0-9])0+(?=[0-9])")
 _LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:\s*[0-9]+")
-_WRITTEN_DEFAULT = re.compile(rb"(?<=10\.0\.0\.11)\s*:\s*5060(?![0-9])")
+_PHONE = re.compile(rb"10\.0\.0\.11(\s*:\s*5060(?![0-9]))?")
 
 Step = tuple[Side, bytes]
 
@@ -59,7 +61,7 @@ def conversation(data: bytes) -> list[Step]:
 def stretched(data: bytes) -> bytes:
     """Some piece of the input, chosen by the input itself, repeated until the datagram is full."""
     number = crc32(data)
-    start, length = number % len(data), 1 + (number >> 16) % 24
+    start, length = number % len(data), _PIECES[(number >> 16) % len(_PIECES)]
     piece = data[start : start + length]
     return data[:start] + piece * ((LONGEST - len(data)) // len(piece)) + data[start:]
 
@@ -125,7 +127,8 @@ def _there_and_back(steps: list[Step]) -> None:
         return  # refused
     if sent.count(b"\n") == left.count(b"\n") == back.count(b"\n"):
         # none has a line more, for an address or a port that stopped being the one that others share
-        assert _comparable(back) == _comparable(sent)
+        mixed = _mixes_spellings(sent)
+        assert _comparable(back, mixed=mixed) == _comparable(sent, mixed=mixed)
     assert _behind_body(left) == _behind_body(sent)
 
 
@@ -161,8 +164,14 @@ def _payload(engine: Engine, side: Side, data: bytes) -> bytes | None:
     return data if outcome.payload is None else outcome.payload
 
 
-def _comparable(data: bytes) -> bytes:
-    return _WRITTEN_DEFAULT.sub(b"", _LEADING_ZEROS.sub(b"", _LENGTH.sub(b"", data)))
+def _mixes_spellings(data: bytes) -> bool:
+    head = re.split(rb"\n\r?\n", data.lstrip(b"\r\n"), maxsplit=1)[0]
+    return len({bool(port) for port in _PHONE.findall(head)}) > 1
+
+
+def _comparable(data: bytes, *, mixed: bool) -> bytes:
+    plain = _LEADING_ZEROS.sub(b"", _LENGTH.sub(b"", data))
+    return _PHONE.sub(b"10.0.0.11", plain) if mixed else plain
 
 
 def _behind_body(data: bytes) -> bytes | None:
