@@ -15,9 +15,10 @@ from gateway.networks import Networks
 from gateway.outcome import Drop, Refuse, Release
 from gateway.sdp import session
 from gateway.sip.body import sdp_span
+from gateway.sip.contact import contacts
 from gateway.sip.message import parse
-from gateway.sip.uri import hostports
-from gateway.sip.via import via_parms
+from gateway.sip.uri import address_of_record, hostports
+from gateway.sip.via import NOWHERE, via_params, via_parms
 from gateway.wire import Datagram
 from rules.model import Endpoint, Traffic
 
@@ -70,12 +71,17 @@ def _read(data: bytes) -> None:
     """Each reader answers or says what is wrong, and what it found stands where it says."""
     try:
         message = parse(data)
+        for named in (message.from_tag, message.to_tag, message.call_id):
+            assert named in data
+        assert address_of_record(message.value(b"to")) is not None
+        assert all(0 <= contact.port <= 99999 for value in message.values(b"contact") for contact in contacts(value))
         for name, value, start in message.headers:
             assert data.startswith(value, start)
             assert start + len(value) < message.body[0]
             if name == b"via":
                 for via in via_parms(data, start, start + len(value)):
                     assert data[via.start : via.end].startswith(via.host.encode("latin-1"))
+                    assert all(start <= span[1] or span == NOWHERE for span in via_params(data, *via.params))
             else:
                 for found in hostports(data, start, start + len(value)):
                     assert data[found.start : found.end].startswith(found.host.encode())
@@ -139,6 +145,7 @@ def _time(data: bytes) -> None:
         engine = _gateway(Settings())
         started = thread_time()
         for side, datagram in conversation(data):
+            _read(datagram)
             engine.receive(_datagram(side, datagram), side, 0.0)
         seconds.append(thread_time() - started)
         if seconds[-1] < _BOUND:
