@@ -1,5 +1,6 @@
 PYTHON ?= /usr/bin/python3
 PYTEST_ARGS ?=
+SECONDS ?= 60
 
 BIN := .venv/bin
 
@@ -8,7 +9,7 @@ PACKAGES := build-essential iproute2 iptables kmod libnetfilter-queue-dev python
 # to try it
 LAB_PACKAGES := baresip-core conntrack ipset kamailio nftables procps sip-tester
 
-.PHONY: help setup setup-dev setup-lab demo test run lint bench
+.PHONY: help setup setup-dev setup-lab demo test fuzz run lint bench
 
 help:
 	@echo 'sudo make demo       show a call through the gateway, from the first message to the last rule'
@@ -18,6 +19,7 @@ help:
 	@echo 'sudo make setup      install what the gateway needs, and .venv/bin/sipmasq'
 	@echo 'sudo make setup-lab  also what demo and tests need; no server is started or enabled'
 	@echo 'sudo make bench      measure speed and memory'
+	@echo 'make fuzz SECONDS=60 look for a message that breaks what must hold for all'
 	@echo 'make lint            check style, types and import directions'
 
 setup:
@@ -35,6 +37,9 @@ demo: setup-lab
 
 test: setup-lab
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+fuzz: setup-dev
+	@$(BIN)/python -m tests.fuzz $(SECONDS)
 
 run: setup
 	@test -n '$(INSIDE)' && test -n '$(OUTSIDE)' || { echo 'say which interfaces: make run INSIDE=lan0 OUTSIDE=wan0' >&2; exit 2; }

@@ -3,9 +3,9 @@
 Why it is so: whoever is called by a provider is registered there, so the address that granted the registration may
 always call. Providers also call from other machines: those that the DNS names for the registrar's domain (RFC 3263)
 are its siblings, and whoever says in the Request-URI exactly which contact the phone registered must have it from the
-registrar. A contact without a user, or whose user is an extension of a few digits, which scanners count through, shows
-nothing of the kind. A phone that registers nowhere (a trunk between fixed addresses, a call from phone to phone) has told by
-writing to somebody that it knows him; its answers tell nothing, for a stranger may have asked.
+registrar. A contact without a user, or whose user is an extension of a few digits, which scanners count through,
+shows nothing of the kind. A phone that registers nowhere (a trunk between fixed addresses, a call from phone to
+phone) has told by writing to somebody that it knows him; its answers tell nothing, for a stranger may have asked.
 
 Source addresses can be forged, and a caller's number is no secret: this keeps out who tries all addresses there are,
 not who is after one phone. Ports mean nothing here, for providers send from many.

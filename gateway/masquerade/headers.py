@@ -1,4 +1,12 @@
-"""Which header fields carry addresses that route or identify, and the edits that translate them."""
+"""Which header fields carry addresses that route or identify, and the edits that translate them.
+
+What is not named here is never touched: Call-ID and what repeats one (Replaces, Join, Target-Dialog, In-Reply-To,
+Session-ID, P-Charging-Vector), credentials and challenges, since they are signed (Authorization and its like,
+Identity, Identity-Info), text for people and for the log (Subject, Reason, Warning, User-Agent), feature tags
+(Accept-Contact, Feature-Caps), and addresses of the provider's machines that are no SIP URIs
+(P-Charging-Function-Addresses, P-User-Database). In those that are named, SIP URIs alone are read; `http:` and `tel:`
+stay, and so does what is quoted.
+"""
 
 from collections.abc import Iterable
 
@@ -8,24 +16,43 @@ from gateway.sip.message import Edit, Message
 from gateway.sip.uri import HostPort, hostports, request_uri_hostports
 from gateway.sip.via import NOWHERE, ViaParams, via_params, via_parms
 
-# Call-ID, digest parameters and everything not named here may look like addresses and are not: never touched.
 _PLACES = {
     b"via": Place.VIA,
     b"contact": Place.CONTACT,
-    b"route": Place.CONTACT,
-    b"record-route": Place.CONTACT,
-    b"path": Place.CONTACT,
-    b"service-route": Place.CONTACT,
-    b"refer-to": Place.CONTACT,
+    # hops (RFC 3261, 3327, 3608)
+    b"route": Place.ROUTE,
+    b"record-route": Place.ROUTE,
+    b"path": Place.ROUTE,
+    b"service-route": Place.ROUTE,
+    # where a request is to be sent: RFC 3515, 7614, 5360, 6794, 3261 (Call-Info also 6910), 6442
+    b"refer-to": Place.REFERENCE,
+    b"refer-events-at": Place.REFERENCE,
+    b"trigger-consent": Place.REFERENCE,
+    b"policy-contact": Place.REFERENCE,
+    b"policy-id": Place.REFERENCE,
+    b"call-info": Place.REFERENCE,
+    b"alert-info": Place.REFERENCE,
+    b"error-info": Place.REFERENCE,
+    b"geolocation": Place.REFERENCE,
+    # who somebody is: RFC 3261, 3892, 3325, 7315, 5502, 8496, 5002, 5318, 5503, 5806, 7044, 5360, 3GPP TS 24.229
     b"from": Place.IDENTITY,
     b"to": Place.IDENTITY,
-    b"reply-to": Place.IDENTITY,
-    b"referred-by": Place.IDENTITY,
-    b"p-asserted-identity": Place.IDENTITY,
-    b"p-preferred-identity": Place.IDENTITY,
-    b"remote-party-id": Place.IDENTITY,
-    b"diversion": Place.IDENTITY,
-    b"history-info": Place.IDENTITY,
+    b"reply-to": Place.NAME,
+    b"referred-by": Place.NAME,
+    b"p-asserted-identity": Place.NAME,
+    b"p-preferred-identity": Place.NAME,
+    b"p-associated-uri": Place.NAME,
+    b"p-called-party-id": Place.NAME,
+    b"p-served-user": Place.NAME,
+    b"p-charge-info": Place.NAME,
+    b"p-profile-key": Place.NAME,
+    b"p-refused-uri-list": Place.NAME,
+    b"p-dcs-trace-party-id": Place.NAME,
+    b"additional-identity": Place.NAME,
+    b"remote-party-id": Place.NAME,
+    b"diversion": Place.NAME,
+    b"history-info": Place.NAME,
+    b"permission-missing": Place.NAME,
 }
 
 
@@ -60,10 +87,10 @@ def _edit_uris(
 
 
 def _edit_vias(data: bytes, start: int, end: int, translation: Translation, edits: list[Edit]) -> None:
-    for at, until, host, port, params in via_parms(data, start, end):
+    for at, until, host, colon, port, params in via_parms(data, start, end):
         partner = translation.signalling(Place.VIA, host, port)
         if partner is not None:
-            edits.append((at, until, _written(*partner)))
+            edits.append((at, until, _written(*partner, colon)))
         if data.find(translation.hint, *params) >= 0:
             _edit_via_params(data, via_params(data, *params), translation, edits)
 
@@ -73,24 +100,16 @@ def _edit_via_params(data: bytes, params: ViaParams, translation: Translation, e
         _edit_host(data, params.maddr, translation, edits)
     if params.received == NOWHERE:
         return
-    # received and rport are one address: where the next hop saw the request come from (RFC 3581)
-    received = data[slice(*params.received)].decode("latin-1")
-    seen = _partner_of_rport(data, params.rport, received, translation)
-    if seen is None:
+    rport = data[slice(*params.rport)]
+    if not rport.isdigit() or len(rport) > 5:
         _edit_host(data, params.received, translation, edits)
         return
-    edits.append((*params.received, seen[0].encode()))
-    edits.append((*params.rport, b"%d" % seen[1]))
-
-
-def _partner_of_rport(
-    data: bytes, span: tuple[int, int], host: str, translation: Translation
-) -> tuple[str, int] | None:
-    text = data[slice(*span)]
-    if not text.isdigit() or len(text) > 5:
-        return None
-    partner = translation.signalling(Place.VIA, host, int(text))
-    return None if partner is None else (partner.host, partner.port or DEFAULT_PORT)
+    # received and rport are one address: where the next hop saw the request come from (RFC 3581)
+    received = data[slice(*params.received)].decode("latin-1")
+    partner = translation.signalling(Place.RECEIVED, received, int(rport))
+    if partner is not None:
+        edits.append((*params.received, partner.host.encode()))
+        edits.append((*params.rport, b"%d" % (partner.port or DEFAULT_PORT)))
 
 
 def _edit_host(data: bytes, span: tuple[int, int], translation: Translation, edits: list[Edit]) -> None:
@@ -99,5 +118,5 @@ def _edit_host(data: bytes, span: tuple[int, int], translation: Translation, edi
         edits.append((*span, partner.encode()))
 
 
-def _written(host: str, port: int | None) -> bytes:
-    return host.encode() if port is None else b"%s:%d" % (host.encode(), port)
+def _written(host: str, port: int | None, colon: bytes = b":") -> bytes:
+    return host.encode() if port is None else b"%s%s%d" % (host.encode(), colon, port)

@@ -4,6 +4,8 @@ from gateway.masquerade.translation import Pairs, Place, Spelling
 from gateway.sip.grammar import DEFAULT_PORT
 from rules.model import Endpoint, Purpose
 
+_HOPS = frozenset({Place.VIA, Place.RECEIVED})
+
 
 class Inward:
     """The translation of one message that comes in for the phone at `receiver`."""
@@ -18,10 +20,10 @@ class Inward:
         """A leased port becomes its phone, spelt as that phone spells itself; any other means the receiver."""
         if host != self._public:
             return None
-        pair = self._pairs.of_port(port or DEFAULT_PORT)
+        pair = self._pairs.of_port(DEFAULT_PORT if port is None else port)
         if pair is not None and pair.purpose is Purpose.SIGNALLING:
             return Spelling(pair.inside.ip, None if place in pair.unported else pair.inside.port)
-        if place is Place.VIA:
+        if place in _HOPS:
             return Spelling(*self._receiver)
         return Spelling(self._receiver.ip, port)
 

@@ -4,6 +4,8 @@ from gateway.masquerade.translation import Pairs, Place, Spelling
 from gateway.sip.grammar import DEFAULT_PORT
 from rules.model import Endpoint, Purpose
 
+_NAMES = frozenset({Place.IDENTITY, Place.NAME})  # identities need not be reachable
+
 
 class Outward:
     """The translation of one message that the phone at `sender` sends out; every inside address begins with `hint`.
@@ -20,8 +22,8 @@ class Outward:
 
     def signalling(self, place: Place, host: str, port: int | None) -> Spelling | None:
         """A bound address becomes its partner; as an identity, any address of the sender stands for the sender."""
-        pair = self._pairs.of_inside(Endpoint(host, port or DEFAULT_PORT))
-        if pair is None and port is None and place is Place.IDENTITY and host == self._sender.ip:
+        pair = self._pairs.of_inside(Endpoint(host, DEFAULT_PORT if port is None else port))
+        if pair is None and port is None and place in _NAMES and host == self._sender.ip:
             pair = self._pairs.of_inside(self._sender)
         if pair is None:
             return Spelling(self._public, port) if self._is_senders_name(place, host, port) else None
@@ -47,4 +49,4 @@ class Outward:
     def _is_senders_name(self, place: Place, host: str, port: int | None) -> bool:
         """Whether an unbound address is the sender's identity, at a port that means nobody else out there."""
         free = port is not None and self._pairs.of_port(port) is None
-        return place is Place.IDENTITY and host == self._sender.ip and free
+        return place in _NAMES and host == self._sender.ip and free

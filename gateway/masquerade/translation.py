@@ -7,11 +7,19 @@ from rules.model import Endpoint, Purpose
 
 
 class Place(StrEnum):
-    """Where an address is written; a phone spells its own address one way in each."""
+    """Where an address is written; a phone spells its own address one way in each.
+
+    VIA is a sent-by, RECEIVED what stands beside it, CONTACT also the Request-URI, ROUTE a proxy on the way,
+    REFERENCE whom to turn to. IDENTITY (From and To) and NAME (other headers) say who somebody is.
+    """
 
     VIA = auto()
+    RECEIVED = auto()
     CONTACT = auto()
+    ROUTE = auto()
+    REFERENCE = auto()
     IDENTITY = auto()
+    NAME = auto()
 
 
 class Spelling(NamedTuple):

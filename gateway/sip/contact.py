@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gateway.sip.authority import userinfo_before
-from gateway.sip.grammar import DEFAULT_PORT, LWS, QUOTED_STRING
+from gateway.sip.grammar import DEFAULT_PORT, QUOTED_STRING, parameter
 from gateway.sip.uri import hostports
 
 _CONTACT_PARAM = re.compile(rb"(?:" + QUOTED_STRING + rb"|<[^>]*+(?:>|\Z)|[^,\"<]++)++")
-_EXPIRES = re.compile(rb";" + LWS + rb"(?i:expires)" + LWS + rb"=" + LWS + rb"\"?([0-9]{1,10})")
+_EXPIRES = re.compile(parameter(rb"expires", rb"\"?([0-9]{1,10})"))
 
 
 class Contact(NamedTuple):
@@ -26,10 +26,8 @@ def contacts(value: bytes) -> Iterator[Contact]:
         found = next(hostports(value, *param.span()), None)
         if found is None:
             continue
-        after_uri = max(value.rfind(b">", *param.span()), param.start())
-        lifetime = _EXPIRES.search(value, after_uri, param.end())
-        expires = None if lifetime is None else int(lifetime[1])
-        yield Contact(found.host, DEFAULT_PORT if found.port is None else found.port, expires)
+        lifetimes = (int(each[1]) for each in _EXPIRES.finditer(value, *param.span()) if each.lastindex)
+        yield Contact(found.host, DEFAULT_PORT if found.port is None else found.port, next(lifetimes, None))
 
 
 def is_star(value: bytes) -> bool:

@@ -15,3 +15,8 @@ DEFAULT_PORT = 5060
 LOWEST_PORT = 1024  # what is below belongs to the system that a phone runs on, and is never opened
 HIGHEST_PORT = 65535
 TRANSACTION_SECONDS = 32.0  # 64*T1, the longest that a request waits for its response (section 17.1.1.2)
+
+
+def parameter(name: bytes, value: bytes) -> bytes:
+    """A pattern of a header parameter; it also matches, with no group of `value`, what is quoted or inside <>."""
+    return QUOTED_STRING + rb"|<[^>]*+>?|;" + LWS + rb"(?i:" + name + rb")" + LWS + rb"=" + LWS + value

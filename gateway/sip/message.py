@@ -7,9 +7,13 @@ import re
 from typing import NamedTuple
 
 from gateway.errors import MalformedError
-from gateway.sip.grammar import LWS, TOKEN
+from gateway.sip.grammar import LWS, TOKEN, parameter
 
 _MAX_HEADER_LINES = 512
+# Each header line and URI has a colon, each further value a comma; of none of these marks a long head has more than:
+_MARKS = (b":", b",", b'"', b"<")
+_MAX_MARKS = 1024
+_LONG_HEAD = 8192
 
 # [^\n] and . are scanned much faster than [^\r\n]; a CR that ends no line is looked for once, in the whole head.
 _START_LINE = re.compile(
@@ -23,10 +27,11 @@ _BARE_CR = re.compile(rb"\r(?!\n)")
 # Any line of a head with those folded into it: up to its value, its name, its value; without a name it is no header.
 _HEADER_LINES = re.compile(rb"(?:((" + TOKEN + rb")[ \t]*+:[ \t]*+)([^\n]*+(?:\n[ \t][^\n]*+)*)|[^\n]*+)\n")
 _CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]++(" + TOKEN + rb")" + LWS + rb"\Z")
-_TAG = re.compile(rb";" + LWS + rb"(?i:tag)" + LWS + rb"=" + LWS + rb"(" + TOKEN + rb")")
+_TAG = re.compile(parameter(rb"tag", rb"(" + TOKEN + rb")"))
+_UNQUOTED_TAG = re.compile(rb";" + LWS + rb"(?i:tag)" + LWS + rb"=" + LWS + rb"(" + TOKEN + rb")")
 
-# Long names in lower case, by long name and compact form (RFC 3261 section 7.3.3, RFC 3515, 3892, 3841).
-# Other headers carry nothing that is read or rewritten and are not recorded.
+# Long names in lower case, by long name and compact form (RFC 3261 section 7.3.3, RFC 3515, 3892).
+# Other headers carry nothing that is read or rewritten and are not recorded; masquerade.headers says why.
 _COMPACT = {
     b"via": b"v",
     b"contact": b"m",
@@ -40,19 +45,36 @@ _COMPACT = {
     b"referred-by": b"b",
 }
 _LONG = (
+    *_COMPACT,
     b"cseq",
+    b"expires",
     b"route",
     b"record-route",
     b"path",
     b"service-route",
-    b"expires",
+    b"reply-to",
     b"p-asserted-identity",
     b"p-preferred-identity",
+    b"p-associated-uri",
+    b"p-called-party-id",
+    b"p-served-user",
+    b"p-charge-info",
+    b"p-profile-key",
+    b"p-refused-uri-list",
+    b"p-dcs-trace-party-id",
+    b"additional-identity",
     b"remote-party-id",
     b"diversion",
     b"history-info",
-    b"reply-to",
-    *_COMPACT,
+    b"permission-missing",
+    b"refer-events-at",
+    b"trigger-consent",
+    b"policy-contact",
+    b"policy-id",
+    b"call-info",
+    b"alert-info",
+    b"error-info",
+    b"geolocation",
 )
 _NAMES = {written: name for name in _LONG for written in (name, _COMPACT.get(name, name))}
 _ONCE = frozenset({b"from", b"to", b"call-id", b"cseq", b"content-length", b"content-type"})
@@ -106,7 +128,8 @@ def parse(data: bytes) -> Message:
     """Read one datagram as one message.
 
     Raises MalformedError when it is not whole or breaks a rule on which rewriting relies: a needed header missing
-    or given twice, a CSeq that contradicts the request, a body shorter than Content-Length says.
+    or given twice, a CSeq that contradicts the request, a body shorter than Content-Length says; or more header
+    values than anybody writes.
     """
     start = _START_LINE.match(data)
     if start is None:
@@ -159,14 +182,20 @@ def splice(data: bytes, edits: list[Edit]) -> bytes:
 
 def tag(value: bytes) -> bytes:
     """The tag parameter of a From or To value; parameters of the URI inside <> are not the header's."""
-    found = _TAG.search(value, value.rfind(b">") + 1)
-    return found[1] if found else b""
+    after = value.rfind(b">") + 1
+    if value.find(b'"', after) < 0:
+        # nothing is quoted behind the address, so that is where it ends
+        found = _UNQUOTED_TAG.search(value, after)
+        return found[1] if found else b""
+    return next((each[1] for each in _TAG.finditer(value) if each.lastindex), b"")
 
 
 def _headers(data: bytes, start: int, end: int) -> tuple[list[Header], dict[bytes, bytes]]:
     """The recorded header lines of a head, and the first value of each name."""
     headers: list[Header] = []
     first: dict[bytes, bytes] = {}
+    if end - start > _LONG_HEAD and max([data.count(mark, start, end) for mark in _MARKS]) > _MAX_MARKS:
+        raise MalformedError(f"more than {_MAX_MARKS} values in the headers")
     lines = _HEADER_LINES.findall(data, start, end)
     if len(lines) > _MAX_HEADER_LINES:
         raise MalformedError(f"more than {_MAX_HEADER_LINES} header lines")

@@ -17,10 +17,17 @@ def _after_scheme(end: bytes) -> bytes:
 
 _REQUEST_URI = re.compile(_after_scheme(rb"\n"))
 # In a name-addr the URI may hold commas, semicolons and question marks; bare, they end it (section 20.10).
+# A URI of another scheme is passed over whole, and a bare one stands where a value begins.
 _URI = re.compile(
-    QUOTED_STRING + rb"|<" + _after_scheme(rb"<>\"\s") + rb"|(?<![A-Za-z0-9+.-])" + _after_scheme(rb"<>\"\s,;?")
+    QUOTED_STRING
+    + rb"|<"
+    + _after_scheme(rb"<>\"\s")
+    + rb"|<[^<>\"\s]++"
+    + rb"|(?<![^\s,:<>])"
+    + _after_scheme(rb"<>\"\s,;?")
 )
-_MADDR = re.compile(rb";(?i:maddr)=(" + IPV4_ADDRESS + rb")(?=[;?]|\Z)")
+_MADDR = re.compile(rb";(?i:maddr)=(" + IPV4_ADDRESS + rb")(?=;|\Z)")
+_NAME_ADDR = re.compile(rb"(?:[^\"<]++|" + QUOTED_STRING + rb")*+<([^>]*+)")
 
 
 class HostPort(NamedTuple):
@@ -34,7 +41,10 @@ class HostPort(NamedTuple):
 
 
 def hostports(data: bytes, start: int, end: int) -> Iterator[HostPort]:
-    """The IPv4 hosts of all SIP URIs in a header value; quoted text is not a URI, host names are skipped."""
+    """The IPv4 hosts of all SIP URIs in a header value; quoted text is not a URI, host names are skipped.
+
+    So are headers inside a URI (``?Route=...``, section 19.1.1): what they say is escaped, and for another message.
+    """
     for found in _URI.finditer(data, start, end):
         if found.lastindex is not None:
             yield from _of_uri(found, found.lastindex)
@@ -48,8 +58,8 @@ def request_uri_hostports(data: bytes, start: int, end: int) -> Iterator[HostPor
 
 def address_of_record(value: bytes) -> str:
     """The URI of a From or To value without parameters, as text for people: ``sip:alice@example.org``."""
-    opening = value.rfind(b"<")
-    text = value[opening + 1 : value.find(b">", opening)] if opening >= 0 else value
+    found = _NAME_ADDR.match(value)
+    text = value if found is None else found[1]
     return text.split(b";", 1)[0].strip().decode("utf-8", "replace")
 
 
@@ -60,5 +70,8 @@ def _of_uri(found: re.Match[bytes], rest: int) -> Iterator[HostPort]:
         start, end = found.start(rest - 2), found.start(rest)
         yield HostPort(start, end, host.decode(), None if port is None else int(port))
     if parameters:
-        for maddr in _MADDR.finditer(found.string, *found.span(rest)):
+        start, end = found.span(rest)
+        headers = parameters.find(b"?")
+        maddr = _MADDR.search(found.string, start, end if headers < 0 else start + headers)
+        if maddr is not None:
             yield HostPort(*maddr.span(1), maddr[1].decode(), None, is_maddr=True)

@@ -4,26 +4,30 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gateway.sip.grammar import DEFAULT_PORT, LWS, QUOTED_STRING, TOKEN
+from gateway.sip.grammar import DEFAULT_PORT, LWS, QUOTED_STRING, TOKEN, parameter
 
 Span = tuple[int, int]
 
 _VIA_PARM = re.compile(
     rb"(?i:SIP)" + LWS + rb"/" + LWS + TOKEN + LWS + rb"/" + LWS + TOKEN + rb"[ \t\r\n]++"
     rb"(\[[^\]\s]*+\]|[^\s:;,\[\]]++)"
-    rb"(?:" + LWS + rb":" + LWS + rb"([0-9]{1,5}))?"
+    rb"(?:(" + LWS + rb":" + LWS + rb")([0-9]{1,5}))?(?!" + LWS + rb":|[0-9])"
     rb"((?:[^,\"]++|" + QUOTED_STRING + rb")*+)"
 )
-_PARAM = re.compile(rb";" + LWS + rb"((?i:received|rport|maddr))" + LWS + rb"=" + LWS + rb"([^;,\s]++)")
+_PARAM = re.compile(parameter(rb"(received|rport|maddr)", rb"([^;,\s]++)"))
 NOWHERE: Span = (-1, -1)
 
 
 class ViaParm(NamedTuple):
-    """One via-parm: what sent-by says, from `start` to `end`, and the span of the parameters."""
+    """One via-parm: what sent-by says, from `start` to `end`, and the span of the parameters.
+
+    `colon` is what separates host and port, with the white space around it.
+    """
 
     start: int
     end: int
     host: str
+    colon: bytes
     port: int | None
     params: Span
 
@@ -39,14 +43,15 @@ class ViaParams(NamedTuple):
 def via_parms(data: bytes, start: int, end: int) -> Iterator[ViaParm]:
     """Each via-parm of one header value."""
     for found in _VIA_PARM.finditer(data, start, end):
-        host, port = found.group(1, 2)
-        params = found.span(3)
-        yield ViaParm(found.start(1), params[0], host.decode("latin-1"), None if port is None else int(port), params)
+        host, colon, port = found.group(1, 2, 3)
+        params = found.span(4)
+        number = None if port is None else int(port)
+        yield ViaParm(found.start(1), params[0], host.decode("latin-1"), colon or b":", number, params)
 
 
 def via_params(data: bytes, start: int, end: int) -> ViaParams:
     """The parameters of one via-parm."""
-    spans = {found[1].lower(): found.span(2) for found in _PARAM.finditer(data, start, end)}
+    spans = {found[1].lower(): found.span(2) for found in _PARAM.finditer(data, start, end) if found.lastindex}
     return ViaParams(*(spans.get(name, NOWHERE) for name in (b"received", b"rport", b"maddr")))
 
 

@@ -1,17 +1,28 @@
-"""SIP messages and session descriptions as hypothesis draws them: valid ones in every spelling, and broken ones."""
+"""SIP messages as hypothesis draws them: valid ones in every spelling, and broken ones."""
 
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
 from rules.model import Endpoint
+from tests.property.descriptions import descriptions
 
 PHONE = Endpoint("10.0.0.11", 5060)
 PROVIDER = Endpoint("198.51.100.1", 5060)
-FOREIGN = ("198.51.100.7", "192.0.2.4", "172.16.3.9", "10.0.1.11", "phone.example.org")
+FOREIGN = ("198.51.100.7", "192.0.2.4", "172.16.3.9", "10.0.1.11", "phone.example.org", "[2001:db8::7]")
 TOKENS = st.text("abcXYZ019", min_size=1, max_size=8)
-# even, and not the phone's SIP port
-RTP_PORTS = st.integers(512, 30000).map(lambda number: 2 * number).filter(lambda port: port != PHONE.port)
+# the others that may hold URIs, by what a phone keeps its own spelling for
+ROUTES = ("Route", "Record-Route", "Path", "Service-Route")
+REFERENCES = ("Refer-To", "Call-Info", "Error-Info", "Refer-Events-At")
+NAMES = (
+    "Reply-To", "Referred-By", "P-Asserted-Identity", "P-Preferred-Identity", "P-Associated-URI", "P-Called-Party-ID",
+    "Remote-Party-ID", "Diversion", "History-Info",
+)  # fmt: skip
+_COMPACT = {
+    "Via": "v", "From": "f", "To": "t", "Call-ID": "i", "Contact": "m", "Subject": "s", "Content-Type": "c",
+    "Content-Length": "l", "Refer-To": "r", "Referred-By": "b",
+}  # fmt: skip
+_FREE_TEXT = ("Subject", "User-Agent", "Reason", "Warning", "Replaces", "Target-Dialog", "Organization")
 
 
 @dataclass(frozen=True)
@@ -21,79 +32,115 @@ class Spelling:
     compact: bool
     case: int
     colon: str
+    comma: str
 
-    def line(self, long: str, short: str, value: str) -> str:
-        name = short if self.compact and short else long
+    def line(self, name: str, value: str) -> str:
+        name = _COMPACT.get(name, name) if self.compact else name
         return (name, name.lower(), name.upper())[self.case] + self.colon + value
+
+    def lines(self, name: str, values: list[str]) -> list[str]:
+        """Several values on one line, or a line for each."""
+        return [self.line(name, each) for each in ([self.comma.join(values)] if self.comma else values)]
 
 
 SPELLINGS = st.builds(
-    Spelling, st.booleans(), st.integers(0, 2), st.sampled_from([": ", ":", " : ", "\t:\t", ":\r\n ", ": \r\n\t  "])
+    Spelling,
+    st.booleans(),
+    st.integers(0, 2),
+    st.sampled_from([": ", ":", " : ", "\t:\t", ":\r\n ", ": \r\n\t  "]),
+    st.sampled_from(["", ",", ", ", " ,\r\n "]),
 )
 
 
 @st.composite
-def name_addrs(draw: st.DrawFn, hosts: tuple[str, ...], ports: tuple[str, ...] = (":5060",)) -> str:
+def name_addrs(draw: st.DrawFn, hosts: tuple[str, ...], ports: tuple[str, ...] = ("", ":5060", ":7000")) -> str:
     """``"Alice" <sip:alice@10.0.0.11:5060;x=y>`` in its many forms."""
-    hostport = draw(st.sampled_from(hosts)) + draw(st.sampled_from(ports))
-    user = draw(st.sampled_from(["", "alice@", "10.0.0.11@", "a:10.0.0.11@"]))
-    display = draw(st.sampled_from(["", '"Alice" ', '"<sip:x@10.0.0.11>" ', "Alice ", '"a\\"sip:10.0.0.11" ']))
-    params = draw(st.sampled_from(["", ";transport=udp", ";lr", ";x=10.0.0.11"]))
-    return draw(st.sampled_from([f"{display}<sip:{user}{hostport}{params}>", f"sip:{user}{hostport}"]))
+    host = draw(st.sampled_from(hosts))
+    hostport = host + draw(st.sampled_from(ports))
+    scheme = draw(st.sampled_from(["sip", "sip", "sips"]))
+    user = draw(
+        st.sampled_from(["", "alice@", "10.0.0.11@", "a:10.0.0.11@", "al%40i%2Cce@", "a;b=c,d?/e@", "+49-1@"])
+    )
+    if not draw(st.integers(0, 3)):
+        return f"{scheme}:{draw(st.sampled_from(['', 'alice@', 'a:10.0.0.11@']))}{hostport}"
+    display = draw(
+        st.sampled_from(
+            ["", '"Alice" ', '"<sip:x@10.0.0.11>" ', "Alice ", '"a\\"sip:10.0.0.11" ', '"a, <b>;c" ', '"\\\\"', '""']
+        )
+    )
+    params = draw(
+        st.sampled_from(["", ";transport=udp", ";lr", ";x=10.0.0.11", ";maddr=192.0.2.4", f";maddr={host};lr"])
+    )
+    after = draw(st.sampled_from(["", ";index=1", ' ; x="; <sip:10.0.0.11>"', "\r\n ;q=0.5"]))
+    return f"{display}<{scheme}:{user}{hostport}{params}>{after}"
 
 
 @st.composite
-def descriptions(draw: st.DrawFn, host: str) -> str:
-    """A session description whose connection is `host`, for the session or for each stream."""
-    line_end = draw(st.sampled_from(["\r\n", "\n"]))
-    shared = draw(st.booleans())
-    origin = draw(st.sampled_from([host, "192.0.2.4"]))
-    lines = ["v=0", f"o=- {draw(st.integers(0, 2**40))} 1 IN IP4 {origin}", "s=-"]
-    lines += [f"c=IN IP4 {host}"] if shared else []
-    lines.append("t=0 0")
-    for port in draw(st.lists(RTP_PORTS, max_size=4, unique=True)):
-        kind = draw(st.sampled_from(["audio {} RTP/AVP 0 8", "video {} RTP/SAVPF 96", "image {} udptl t38"]))
-        alive = draw(st.integers(0, 4)) > 0
-        lines.append("m=" + kind.format(port if alive else 0))
-        lines += draw(st.sampled_from([[], ["i=x"], ["b=AS:64"]]))
-        lines += [] if shared else [f"c=IN IP4 {host}"]
-        lines += draw(st.lists(st.sampled_from(["a=sendrecv", "a=rtpmap:0 PCMU/8000", "a=sendonly"]), max_size=3))
-        if alive and "RTP" in kind and draw(st.booleans()):
-            lines.append(f"a=rtcp:{port + 1}" + draw(st.sampled_from(["", f" IN IP4 {host}"])))
-    return line_end.join(lines) + line_end
+def hops(draw: st.DrawFn, sent_by: str, host: str, port: str) -> str:
+    """One via-parm; behind its sent-by may stand where it was seen to come from."""
+    slash = draw(st.sampled_from(["/", "/", " / "]))
+    seen = draw(
+        st.sampled_from(["", ";rport", f";received={host}", f";received={host};rport={port}", f";maddr={host}"])
+    )
+    return f"SIP{slash}2.0{slash}UDP {sent_by}{seen};branch=z9hG4bK{draw(TOKENS)}"
 
 
 @st.composite
-def requests(
-    draw: st.DrawFn, host: str, own: st.SearchStrategy[str], methods: tuple[str, ...] = ("INVITE", "OPTIONS", "ACK")
+def messages(
+    draw: st.DrawFn,
+    host: str,
+    ports: tuple[str, ...] = (":5060",),
+    methods: tuple[str, ...] = ("INVITE", "OPTIONS", "ACK"),
 ) -> bytes:
-    """A whole valid request that comes from `host` and names itself by `own`."""
+    """A whole valid message that comes from `host`, names itself in many places and others beside it.
+
+    `ports` are the ways to write its port; each kind of place has one of them.
+    """
     spelling = draw(SPELLINGS)
     method = draw(st.sampled_from(methods))
+    is_request = draw(st.integers(0, 3)) > 0
     # a description outside of a call's beginning belongs to a call that nobody here knows, and stays as it is
-    body = draw(descriptions(host)) if method == "INVITE" and draw(st.booleans()) else ""
-    from_, to = draw(own), draw(name_addrs(FOREIGN, ("", ":7000")))
+    body = draw(descriptions(host)) if method == "INVITE" and is_request and draw(st.booleans()) else ""
+
+    def own() -> st.SearchStrategy[str]:
+        return name_addrs((host,), (draw(st.sampled_from(ports)),))
+
+    def several(mine: st.SearchStrategy[str]) -> list[str]:
+        return draw(st.lists(mine | name_addrs(FOREIGN), min_size=1, max_size=3))
+
+    sent_by = host + draw(st.sampled_from(ports))
+    vias = [
+        draw(hops(sent_by, host, "5060")),
+        *draw(st.lists(hops(draw(st.sampled_from(FOREIGN)), "192.0.2.4", "7"), max_size=2)),
+    ]
+    identity, contact = own(), own()
     lines = [
-        f"{method} sip:bob@example.org SIP/2.0",
-        spelling.line("Via", "v", f"SIP/2.0/UDP {host}:5060;branch=z9hG4bK{draw(TOKENS)}"),
-        spelling.line("Max-Forwards", "", "70"),
-        spelling.line("From", "f", f"{from_};tag={draw(TOKENS)}"),
-        spelling.line("To", "t", to),
-        spelling.line("Call-ID", "i", f"{draw(TOKENS)}@10.0.0.11"),
-        spelling.line("CSeq", "", f"{draw(st.integers(0, 2**31 - 1))} {method}"),
-        spelling.line("Contact", "m", ", ".join(draw(st.lists(own, min_size=1, max_size=3)))),
-        spelling.line("Subject", "s", "10.0.0.11 sip:10.0.0.11"),
+        *spelling.lines("Via", vias),
+        spelling.line("From", f"{draw(identity)};tag={draw(TOKENS)}"),
+        spelling.line("To", draw(identity | name_addrs(FOREIGN))),
+        spelling.line("Call-ID", f"{draw(TOKENS)}@10.0.0.11"),
+        spelling.line("CSeq", f"{draw(st.integers(0, 2**31 - 1))} {method}"),
+        *spelling.lines("Contact", [draw(contact), *several(contact)][:3]),
+    ]
+    for kind in (ROUTES, REFERENCES, NAMES):
+        mine = own()
+        for name in draw(st.lists(st.sampled_from(kind), max_size=2, unique=True)):
+            lines += spelling.lines(name, several(mine))
+    lines += [
+        spelling.line(name, '<sip:10.0.0.11:5060>;x="10.0.0.11"')
+        for name in draw(st.lists(st.sampled_from(_FREE_TEXT), max_size=2, unique=True))
     ]
     if body:
-        lines.append(spelling.line("Content-Type", "c", "application/sdp"))
+        lines.append(spelling.line("Content-Type", "application/sdp"))
     if draw(st.booleans()):
-        lines.append(spelling.line("Content-Length", "l", str(len(body))))
-    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+        lines.append(spelling.line("Content-Length", str(len(body))))
+    start = f"{method} sip:bob@example.org SIP/2.0" if is_request else "SIP/2.0 200 sip:10.0.0.11"
+    return ("\r\n".join([start, *draw(st.permutations(lines))]) + "\r\n\r\n" + body).encode()
 
 
-OURS = requests("10.0.0.11", name_addrs(("10.0.0.11",)))
-OUR_INVITES = requests("10.0.0.11", name_addrs(("10.0.0.11",)), ("INVITE",))
-THEIRS = requests("198.51.100.7", name_addrs(FOREIGN, ("", ":5060", ":7000")))
+OURS = messages(PHONE.ip, ("", ":5060"))
+OUR_INVITES = messages(PHONE.ip, ("", ":5060"), ("INVITE",))
+THEIRS = messages("198.51.100.7", ("", ":5060", ":7000"))
 
 
 @st.composite

@@ -1,6 +1,7 @@
 """What rewriting does to a message: nothing, or exactly the mapped addresses, and back again."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import sdp_transform  # type: ignore[import-untyped]  # it ships no types
@@ -14,15 +15,19 @@ from gateway.networks import Networks
 from gateway.outcome import Release
 from gateway.sip import message
 from gateway.wire import Datagram
-from tests.property.messages import OUR_INVITES, OURS, PHONE, PROVIDER, THEIRS
+from tests.property.messages import NAMES, OUR_INVITES, OURS, PHONE, PROVIDER, REFERENCES, ROUTES, THEIRS
 
 PUBLIC = "203.0.113.1"
 PUBLIC_PORT = 5062  # 5060 is the router's own in these tests
+_WITH_URIS = frozenset(name.lower() for name in ("From", "To", "Contact", *ROUTES, *REFERENCES, *NAMES))
+_HOSTS = ("received", "maddr")
+_ATTRIBUTES = ("rtcp",)  # of a session description, with addresses or ports in them
+_VALUE = re.compile(r'(?:"(?:\\.|[^"\\])*"|<[^>]*>|[^,"<])+')
 _CONTENT_LENGTH = re.compile(rb"(?im)^(content-length|l)([ \t]*:\s*)[0-9]+")
 
 
 def engine() -> Engine:
-    made = Engine(Settings(taken_ports=frozenset({5060})))
+    made = Engine(Settings(taken_ports=frozenset({5060}), callers="any"))
     made.place(Networks(["10.0.0.0/24"]), PUBLIC, PUBLIC)
     return made
 
@@ -81,62 +86,97 @@ def test_no_line_comes_goes_or_moves(data: bytes) -> None:
 def test_another_parser_sees_exactly_the_mapped_addresses_differ(data: bytes) -> None:
     gateway = engine()
     left = outward(gateway, data)
+    table = {(row.inside.ip, row.inside.port): (PUBLIC, row.port) for row in gateway.ledger}
     before, after = _read(data), _read(left)
-    assert _mapped(before, dict(_contacts_and_media(gateway))) == after
-
-
-def _contacts_and_media(gateway: Engine) -> list[tuple[tuple[str, int], tuple[str, int]]]:
-    return [((row.inside.ip, row.inside.port), (PUBLIC, row.port)) for row in gateway.ledger]
+    assert _mapped(before, table) == after
 
 
 def _read(data: bytes) -> dict[str, Any]:
     """A message by sipmessage and sdp-transform: all that carries addresses, and the other headers as text."""
-    unfolded = re.sub(rb"[ \t]*\r\n[ \t]+", b" ", data.partition(b"\r\n\r\n")[0])
+    head, _, body = data.partition(b"\r\n\r\n")
+    unfolded = re.sub(rb"[ \t]*\r\n[ \t]+", b" ", head)
     tidy = re.sub(rb"(?m)^([A-Za-z-]+)[ \t]*:", rb"\1:", unfolded)
-    body = data.partition(b"\r\n\r\n")[2]
+    vias, addresses, others = [], [], []
     try:
         parsed = sipmessage.Message.parse(tidy + b"\r\n\r\n" + body)
-        uris = [address.uri for address in (parsed.from_address, *parsed.contact)]
-        via = parsed.via[0]
+        for name, value in _values(parsed):
+            if name == "via":
+                vias.append(sipmessage.Via.parse(value))
+            elif name in _WITH_URIS:
+                addresses.append((name, sipmessage.Address.parse(value)))
+            elif name != "content-length":
+                others.append((name, value))
     except ValueError:
         assume(False)  # a spelling that this parser does not know
     return {
-        "via": (via.host, via.port, via.parameters),
-        "uris": [((uri.host, uri.port), uri.user, uri.parameters) for uri in uris],
-        "to": str(parsed.to_address),
-        "call-id": parsed.call_id,
-        "cseq": str(parsed.cseq),
-        "subject": parsed.headers.getlist("Subject"),
+        "vias": [(_where(via), dict(via.parameters)) for via in vias],
+        "uris": [
+            (_where(each.uri), dict(each.uri.parameters), name, each.uri.user, each.name, each.parameters)
+            for name, each in addresses
+        ],
+        "others": others,
         "sdp": sdp_transform.parse(body.decode()) if body else None,
     }
 
 
+def _values(parsed: sipmessage.Message) -> Iterator[tuple[str, str]]:
+    """Each value of each header; the parser itself does not part them where a comma is quoted."""
+    for key in parsed.headers.keys():  # noqa: SIM118  # it is no mapping
+        name = {"r": "refer-to", "b": "referred-by"}.get(key.lower(), key.lower())
+        for line in parsed.headers.getlist(key):
+            for value in _VALUE.findall(line) if name == "via" or name in _WITH_URIS else [line]:
+                yield name, value.strip()
+
+
+def _where(of: sipmessage.Via | sipmessage.URI) -> tuple[str, int]:
+    return of.host, of.port or 5060
+
+
 def _mapped(read: dict[str, Any], table: dict[tuple[str, int], tuple[str, int]]) -> dict[str, Any]:
     """The same with the bijection applied, written without a look at how the gateway does it."""
-    read["via"] = (*table[read["via"][:2]], read["via"][2])
-    read["uris"] = [(table[where], *rest) for where, *rest in read["uris"]]
+    for kind in ("vias", "uris"):
+        read[kind] = [
+            (table.get(where, where), _mapped_params(params, table), *rest) for where, params, *rest in read[kind]
+        ]
     session = read["sdp"]
     if session is None:
         return read
     shared = session.get("connection")
     for media in session["media"]:
-        host = media.get("connection", shared)["ip"]
-        if (host, media["port"]) in table:
-            media["port"] = table[host, media["port"]][1]
-        if "rtcp" in media:
-            media["rtcp"]["port"] = table[host, media["rtcp"]["port"]][1]
-    for connection in (shared, *(where for media in session["media"] for where in _connections(media))):
-        if connection is not None:
-            key = "ip" if "ip" in connection else "address"
-            connection[key] = PUBLIC if connection[key] == PHONE.ip else connection[key]
-    if session["origin"]["address"] == PHONE.ip:
-        session["origin"]["address"] = PUBLIC
+        connection = media.get("connection", shared)
+        media["port"] = table.get((connection["ip"], media["port"]), ("", media["port"]))[1]
+        for name in _ATTRIBUTES:
+            for attribute in _listed(media.get(name)):
+                host = attribute.get("ip") or attribute.get("address") or connection["ip"]
+                attribute["port"] = table.get((host, attribute["port"]), ("", attribute["port"]))[1]
+    for where in _connections(session):
+        key = "ip" if "ip" in where else "address"
+        where[key] = PUBLIC if where[key] == PHONE.ip else where[key]
     return read
 
 
-def _connections(media: dict[str, Any]) -> list[dict[str, Any]]:
-    found = [media["connection"]] if "connection" in media else []
-    return found + ([media["rtcp"]] if "address" in media.get("rtcp", {}) else [])
+def _mapped_params(params: dict[str, Any], table: dict[tuple[str, int], tuple[str, int]]) -> dict[str, Any]:
+    mapped = {name: PUBLIC if params.get(name) == PHONE.ip else params[name] for name in _HOSTS if name in params}
+    if params.get("rport") and "received" in params:
+        seen = (params["received"], int(params["rport"]))
+        mapped["rport"] = str(table.get(seen, seen)[1])
+    return {**params, **mapped}
+
+
+def _connections(session: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Everything in a description that has an address."""
+    yield session["origin"]
+    for part in (session, *session["media"]):
+        yield from _listed(part.get("connection"))
+        for name in _ATTRIBUTES:
+            yield from (each for each in _listed(part.get(name)) if "address" in each or "ip" in each)
+
+
+def _listed(found: Any) -> list[Any]:
+    """An attribute as sdp-transform gives it: once, several times or not at all."""
+    if found is None:
+        return []
+    return found if isinstance(found, list) else [found]
 
 
 def _without_length(line: bytes) -> bytes:

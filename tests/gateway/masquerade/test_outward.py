@@ -38,7 +38,8 @@ def test_how_the_phone_spells_itself_is_remembered_for_each_place(outward: Outwa
 
 
 @pytest.mark.parametrize(
-    ("host", "port"), [("10.0.0.13", 5060), ("198.51.100.1", 5060), ("10.0.0.11", 16384), (PUBLIC, 5062)]
+    ("host", "port"),
+    [("10.0.0.13", 5060), ("198.51.100.1", 5060), ("10.0.0.11", 16384), ("10.0.0.11", 0), (PUBLIC, 5062)],
 )
 @pytest.mark.parametrize("place", [Place.VIA, Place.CONTACT])
 def test_nobody_elses_address_changes(outward: Outward, place: Place, host: str, port: int) -> None:

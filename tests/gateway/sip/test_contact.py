@@ -17,6 +17,8 @@ from gateway.sip.contact import contacts, is_star, seconds
         ),
         (b"<sip:a@example.org>;expires=1,<sip:b@10.0.0.12>", [("10.0.0.12", 5060, None)]),
         (b"<sip:a,b@10.0.0.11>;expires=5", [("10.0.0.11", 5060, 5)]),
+        (b'<sip:a@10.0.0.11>;x=">;expires=9";expires=5;y=">"', [("10.0.0.11", 5060, 5)]),
+        (b'<sip:a@10.0.0.11;x=";expires=9>"', [("10.0.0.11", 5060, None)]),
         (b"<sip:a@10.0.0.11>;expires=-1", [("10.0.0.11", 5060, None)]),
         (b"<mailto:a@10.0.0.11>", []),
         (b"*", []),

@@ -152,6 +152,8 @@ def test_a_content_length_that_cannot_be(length: str) -> None:
         pytest.param(message(*HEADERS, "no colon"), id="a line without colon"),
         pytest.param(message(*HEADERS, "X: a\rb"), id="a lone carriage return"),
         pytest.param(message(*HEADERS, *["X: y"] * 600), id="more lines than anyone needs"),
+        pytest.param(message(*HEADERS, "Contact: " + "<sip:a@b>" * 1100), id="more addresses than anyone has"),
+        pytest.param(message(*HEADERS, "Via: " + "SIP/2.0/UDP a," * 1100), id="more values than anyone writes"),
     ],
 )
 def test_what_is_not_a_message(data: bytes) -> None:
@@ -165,6 +167,8 @@ def test_what_is_not_a_message(data: bytes) -> None:
         (b"<sip:a@b;tag=uri>;tag=x1", b"x1"),
         (b"sip:a@b;tag=x1", b"x1"),
         (b'"a;tag=no" <sip:a@b> ; TAG = x1;x=y', b"x1"),
+        (b'<sip:a@b>;x="a>b;tag=no";tag=x1;y=">"', b"x1"),
+        (b'"<>;tag=no" <sip:a@b;tag=uri>;x=""', b""),
         (b"<sip:a@b>;x=tag", b""),
         (b"<sip:a@b>", b""),
     ],

@@ -23,6 +23,10 @@ PORTED = (b"10.0.0.11:5060", "10.0.0.11", 5060)
         (b"<sip:10.0.0.9:pw@10.0.0.11>", [HERE]),
         (b"<sip:10.0.0.9@10.0.0.11:5060?Route=sip%3A10.0.0.8>", [PORTED]),
         (b"<sip:a;x=10.0.0.9@10.0.0.11>", [HERE]),
+        (b"< sip:a@10.0.0.11 >;x=<sip:10.0.0.11:5060>", [HERE, PORTED]),
+        (b"<tel:1>,sip:10.0.0.11,\r\n sip:10.0.0.11", [HERE, HERE]),
+        (b'";" <sip:10.0.0.11>;x="<sip:10.0.0.9>"', [HERE]),
+        (b"<<sip:10.0.0.11>>", [HERE]),
     ],
 )
 def test_hosts_of_sip_uris(value: bytes, expected: list[tuple[bytes, str, int | None]]) -> None:
@@ -41,6 +45,12 @@ def test_hosts_of_sip_uris(value: bytes, expected: list[tuple[bytes, str, int | 
         b"<tel:+49-10.0.0.11>",
         b"<mailto:sip@10.0.0.11>",
         b"<x-sip:a@10.0.0.11>",
+        b"<http://sip:a@10.0.0.11>",
+        b"<service:sip:10.0.0.11>",
+        b"<http://example.org/sip:10.0.0.11>",
+        b"<sip:a@example.org>;x=sip:10.0.0.11",
+        b"sip:sip:10.0.0.11",
+        b"sip:a@b;c@10.0.0.11",
         b"<sip:10.0.0.11@example.org>",
         b"<sip:a@10.0.0.11.example.org>",
         b"<sip:a@10.0.0>",
@@ -59,6 +69,13 @@ def test_maddr_is_a_host_without_a_port() -> None:
     assert value[only.start : only.end] == b"10.0.0.11"
     assert (only.host, only.port) == ("10.0.0.11", None)
     assert only.is_maddr
+
+
+@pytest.mark.parametrize(
+    "value", [b"<sip:a@h;x=y?maddr=10.0.0.11>", b"<sip:a@h?x=y;maddr=10.0.0.11>", b"sip:a@h;maddr=10.0.0.11"]
+)
+def test_maddr_is_a_parameter_of_the_uri_only(value: bytes) -> None:
+    assert found(value) == []
 
 
 def test_only_the_span_asked_for_is_read() -> None:
@@ -80,7 +97,9 @@ def test_a_request_uri_stands_bare(uri: bytes, count: int) -> None:
         (b'"A" <sip:alice@example.org;x=y>;tag=1', "sip:alice@example.org"),
         (b"sip:alice@example.org;tag=1", "sip:alice@example.org"),
         (b"\r\n <sip:\xff@example.org>", "sip:\ufffd@example.org"),
-        (b"<sip:unclosed@example.org", "sip:unclosed@example.or"),
+        (b"<sip:unclosed@example.org", "sip:unclosed@example.org"),
+        (b'"a <b> \\" <c>" <sip:alice@example.org>;x="<sip:d>"', "sip:alice@example.org"),
+        (b"<sip:alice@example.org>;x=<", "sip:alice@example.org"),
         (b"", ""),
     ],
 )

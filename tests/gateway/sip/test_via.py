@@ -23,12 +23,21 @@ def texts(value: bytes) -> list[tuple[bytes, str, int | None]]:
             b'SIP/2.0/UDP 10.0.0.1;a="x, SIP/2.0/UDP 10.0.0.9", SIP/2.0/UDP 10.0.0.2',
             [(b"10.0.0.1", "10.0.0.1", None), (b"10.0.0.2", "10.0.0.2", None)],
         ),
+        (b'SIP/2.0/UDP 10.0.0.1;a="\\", SIP/2.0/UDP 10.0.0.9', [(b"10.0.0.1", "10.0.0.1", None)]),
+        (b"SIP/2.0/UDP 10.0.0.1:506012, SIP/2.0/UDP 10.0.0.2:", []),
+        (b"SIP/2.0/UDP 10.0.0.1 (a comment)", [(b"10.0.0.1", "10.0.0.1", None)]),
         (b"10.0.0.11", []),
         (b"", []),
     ],
 )
 def test_sent_by_of_each_hop(value: bytes, expected: list[tuple[bytes, str, int | None]]) -> None:
     assert texts(value) == expected
+
+
+@pytest.mark.parametrize("colon", [b":", b" :\t", b"\r\n :\r\n "])
+def test_what_stands_between_host_and_port_is_kept(colon: bytes) -> None:
+    value = b"SIP/2.0/UDP 10.0.0.1" + colon + b"5060;branch=1"
+    assert [parm.colon for parm in via_parms(value, 0, len(value))] == [colon]
 
 
 def test_parameters_with_addresses() -> None:
@@ -39,7 +48,7 @@ def test_parameters_with_addresses() -> None:
     assert value[slice(*params.maddr)] == b"224.0.0.1"
 
 
-@pytest.mark.parametrize("value", [b"", b";rport", b";rport;branch=received", b";xreceived=10.0.0.1"])
+@pytest.mark.parametrize("value", [b"", b";rport", b";rport;branch=received", b";xreceived=1", b';x=";rport=1"'])
 def test_parameters_that_are_not_there(value: bytes) -> None:
     assert via_params(value, 0, len(value)) == ((-1, -1), (-1, -1), (-1, -1))
 
