@@ -1,5 +1,6 @@
-"""The edits of a session description: media addresses and ports, connection and origin addresses."""
+"""The edits of a session description: media addresses and ports, connection, origin and candidate addresses."""
 
+from gateway.masquerade.candidates import candidate_edits
 from gateway.masquerade.translation import Translation
 from gateway.sdp.session import Connection, Session, Stream
 from gateway.sip.message import Edit
@@ -29,6 +30,12 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
             edits.append(_line(data, stream.connection_at, b"c=IN IP4 " + host.encode()))
         elif stream.connection is not None and host != connection.host:
             edits.append(_host_edit(connection, host))
+        for further in stream.further:
+            beside = host if further.host == connection.host else _host(further, translation)
+            if beside != further.host:
+                edits.append(_host_edit(further, beside))
+    if session.candidates:
+        edits += candidate_edits(session.candidates, translation)
     if session.origin is not None:
         host = _origin_host(session.origin, session, partners, translation)
         if host != session.origin.host:

@@ -1,9 +1,11 @@
-"""A whole message in one direction: headers, session description, and last of all Content-Length."""
+"""A whole message in one direction: headers, body, and last of all Content-Length."""
 
 from gateway.masquerade.body import session_edits
 from gateway.masquerade.headers import header_edits
 from gateway.masquerade.translation import Translation
 from gateway.sdp.session import Session
+from gateway.sip.body import look_into
+from gateway.sip.fragment import fragment_in
 from gateway.sip.message import Edit, Message, splice
 
 
@@ -15,12 +17,20 @@ def rewrite(message: Message, session: Session | None, translation: Translation)
     edits = header_edits(message, translation)
     if session is not None:
         changes = session_edits(message.data, session, translation)
-        growth = 0
-        for start, end, text in changes:
-            growth += len(text) - (end - start)
-        edits += changes
-        if growth:
-            edits += _content_length(message, growth)
+    elif (fragment := fragment_in(message)) is not None:
+        changes = header_edits(fragment, translation)
+    else:
+        return splice(message.data, edits)
+    growth = 0
+    for start, end, text in changes:
+        growth += len(text) - (end - start)
+    edits += changes
+    if growth:
+        edits += _content_length(message, growth)
+        if session is not None:
+            edits += [
+                (*span, b"%d" % (int(message.data[slice(*span)]) + growth)) for span in look_into(message).lengths
+            ]
     return splice(message.data, edits)
 
 

@@ -64,7 +64,11 @@ def test_what_is_not_received_by_the_phone_over_udp(lines: str) -> None:
         (HERE + "m=audio 1023 RTP/AVP 0\n", ForeignAddressError),
         (HERE + "m=audio 4000 RTP/AVP 0\na=rtcp:1023\n", ForeignAddressError),
         (HERE + "m=audio 4000 RTP/AVP 0\na=rtcp:4001 IN IP4 10.0.0.12\n", ForeignAddressError),
-        (HERE + "m=audio 4000/2 RTP/AVP 0\n", NotUnderstoodError),
+        (HERE + "m=audio 4000/0 RTP/AVP 0\n", NotUnderstoodError),
+        (HERE + "m=audio 4000/9 RTP/AVP 0\n", NotUnderstoodError),
+        (HERE + "m=audio 65533/2 RTP/AVP 0\n", NotUnderstoodError),
+        (HERE + "m=audio 4000/2 RTP/AVP 0\na=rtcp:4001\n", NotUnderstoodError),
+        ("c=IN IP4 10.0.0.12\nm=audio 4000/2 RTP/AVP 0\n", ForeignAddressError),
         ("m=audio 4000 RTP/AVP 0\n", MalformedError),
     ],
 )
