@@ -124,17 +124,11 @@ class Ledger:
                 alone[rtp] = purpose
             elif not binding.purpose.is_media:
                 raise ForeignAddressError(f"{rtp} is offered for media and in use for SIP")
-            has_runs = has_runs or run is not None
-        runs = fresh_runs(streams, self) if has_runs else []
-        for each in runs:
-            for stream in each.streams:
-                alone.pop(stream.rtp, None)
-        lengths = [each.pairs for each in runs]
-        needed = len(alone) + sum(lengths)
-        if needed > len(self._media):
-            raise NoPortLeftError(f"{needed} more port pairs needed, {len(self._media)} free: widen media.ports")
-        ports = self._media.find_runs(lengths) if runs else ()
-        return Fresh(alone, tuple(zip(ports, runs, strict=True)))
+            if run is not None:
+                has_runs = True
+        runs = self._fresh_runs(streams, alone) if has_runs else ()
+        self._check_room(len(alone))
+        return Fresh(alone, runs)
 
     def release(self, holder: Holder, inside: Iterable[Endpoint] | None = None) -> None:
         """Give up some of a holder's addresses, or all of them; rows without a holder end."""
@@ -176,6 +170,22 @@ class Ledger:
         """What the kernel should have of each inside address changed since the last call; None: nothing."""
         changes, self._changes = self._changes, {}
         return changes
+
+    def _fresh_runs(
+        self, streams: tuple[MediaAddress, ...], alone: dict[Endpoint, Purpose]
+    ) -> tuple[tuple[int, Run], ...]:
+        """The runs to lease and where, whose streams are then not alone any more."""
+        runs = fresh_runs(streams, self)
+        for run in runs:
+            for stream in run.streams:
+                alone.pop(stream.rtp, None)
+        lengths = [run.pairs for run in runs]
+        self._check_room(len(alone) + sum(lengths))
+        return tuple(zip(self._media.find_runs(lengths), runs, strict=True))
+
+    def _check_room(self, pairs: int) -> None:
+        if pairs > len(self._media):
+            raise NoPortLeftError(f"{pairs} more port pairs needed, {len(self._media)} free: widen media.ports")
 
     def _hold_rtcp(self, inside: Endpoint, rtp: Binding, holder: Holder, hold: Hold) -> None:
         """RTCP has the port beside its RTP, unless another stream on the same RTP port has it already."""

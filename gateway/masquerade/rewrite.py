@@ -4,7 +4,7 @@ from gateway.masquerade.body import session_edits
 from gateway.masquerade.headers import header_edits
 from gateway.masquerade.translation import Translation
 from gateway.sdp.session import Session
-from gateway.sip.body import look_into
+from gateway.sip.body import lengths_around
 from gateway.sip.fragment import fragment_in
 from gateway.sip.message import Edit, Message, splice
 
@@ -27,10 +27,7 @@ def rewrite(message: Message, session: Session | None, translation: Translation)
     edits += changes
     if growth:
         edits += _content_length(message, growth)
-        if session is not None:
-            edits += [
-                (*span, b"%d" % (int(message.data[slice(*span)]) + growth)) for span in look_into(message).lengths
-            ]
+        edits += [(*span, b"%d" % (int(message.data[slice(*span)]) + growth)) for span in lengths_around(message)]
     return splice(message.data, edits)
 
 

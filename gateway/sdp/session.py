@@ -29,7 +29,9 @@ _READ = re.compile(
     rb"\n(?:"
     rb"m=(\S++) ([0-9]{1,5})(?:/([0-9]{1,5}))? (?P<media>\S++)(?: [^\r\n]*+)?"
     rb"|c=" + _address_of(b"connection") + rb"(?:/[0-9/]++)?[ ]*+"
-    rb"|o=[^\r\n]+ IN IP4 (?:(?P<origin_ipv4>" + IPV4 + rb")|(?P<origin_name>\S++))[ ]*+"  # user names have spaces
+    rb"|o=\S++[^\r\n]*? IN IP4 (?:(?P<origin_ipv4>"
+    + IPV4
+    + rb")|(?P<origin_name>\S++))[ ]*+"  # user names have spaces
     rb"|a=(?P<direction>sendrecv|sendonly|recvonly|inactive)"
     rb"|a=rtcp:(?P<rtcp>[0-9]{1,5})(?: " + _address_of(b"rtcp") + rb")?[ ]*+"
     rb"|(?P<information>i=)[^\r\n]*+"

@@ -68,7 +68,7 @@ def look_into(message: Message) -> Body:
     parts than anybody sends.
     """
     start, end = message.body
-    value = message.first.get(b"content-type", b"").rstrip()
+    value = message.value(b"content-type")
     if start == end or value == b"":
         return _NOTHING
     if value == _SDP and b"content-encoding" not in message.first:
@@ -76,6 +76,12 @@ def look_into(message: Message) -> Body:
     encoding = message.first.get(b"content-encoding", b"")
     whole = _Part({b"content-type": value, b"content-encoding": encoding}, message.body)
     return _choice(list(_leaves(message.data, whole)))
+
+
+def lengths_around(message: Message) -> tuple[Span, ...]:
+    """The lengths of the parts in which the session description stands."""
+    value = message.first.get(b"content-type", b"")
+    return look_into(message).lengths if value.lstrip()[:1] in b"mM" else ()
 
 
 def is_encoded(message: Message) -> bool:
@@ -123,11 +129,11 @@ def _parts(data: bytes, whole: _Part, boundary: bytes) -> Iterator[_Part]:
         if head is None:
             continue
         fields: dict[bytes, bytes] = {}
-        lengths = whole.lengths
+        length = None
         for field in _FIELD.finditer(data, mark.end(), head.start() + 1):
             name = field[1].lower()
+            if name == b"content-length" and name not in fields:
+                length = _NUMBER.match(data, field.start(2), field.end())
             fields.setdefault(name, field[2])
-            number = _NUMBER.match(data, field.start(2), field.end()) if name == b"content-length" else None
-            if number is not None:
-                lengths = (*lengths, number.span(1))
+        lengths = whole.lengths if length is None else (*whole.lengths, length.span(1))
         yield _Part(fields, (head.end(), following.start()), lengths)

@@ -60,6 +60,11 @@ def descriptions(draw: st.DrawFn, host: str) -> str:
         lines += draw(st.lists(st.sampled_from(["a=sendrecv", "a=rtpmap:0 PCMU/8000", "a=sendonly"]), max_size=3))
         if alive and "RTP" in kind and draw(st.booleans()):
             lines.append(f"a=rtcp:{port + 1}" + draw(st.sampled_from(["", f" IN IP4 {host}"])))
+        if alive and draw(st.booleans()):
+            lines.append(f"a=candidate:1 1 UDP 2130706431 {host} {port} typ host")
+            lines += draw(
+                st.sampled_from([[], [f"a=candidate:2 1 UDP 9 192.0.2.4 7 typ relay raddr {host} rport {port}"]])
+            )
     return line_end.join(lines) + line_end
 
 

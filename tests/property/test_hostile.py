@@ -30,6 +30,8 @@ def header(name: str, start: str, unit: str, end: str = "") -> bytes:
 
 
 SDP_HEAD = f"{HEAD}{NEEDED}Content-Type: application/sdp\r\n\r\nv=0\r\nc=IN IP4 10.0.0.11\r\n"
+CANDIDATES = SDP_HEAD + "m=audio 5000 RTP/AVP 0\r\n"
+TYPE = HEAD + NEEDED + "Content-Type: "
 SHAPES = {
     "escaped quotes before a folded line": header("From", '"', '\\"', '\\\n x" <sip:a@10.0.0.11>;tag=1'),
     "unclosed quotes": header("Contact", "", '"<'),
@@ -55,6 +57,26 @@ SHAPES = {
     "one stream of attributes": filled(SDP_HEAD + "m=audio 5000 RTP/AVP 0\r\n", "a=rtcp:5001\r\n"),
     "sdp of line ends": filled(SDP_HEAD, "\r\n", "x"),
     "sdp of carriage returns": filled(SDP_HEAD, "a=\r", "\r\nx"),
+    "many candidates": filled(CANDIDATES, "a=candidate:1 1 UDP 1 10.0.0.11 9000 typ host\r\n"),
+    "a candidate that is related to many": filled(
+        CANDIDATES + "a=candidate:1 1 UDP 1 10.0.0.11 9000 typ srflx", " raddr 10.0.0.11 rport"
+    ),
+    "half candidates": filled(CANDIDATES, "a=candidate:1 1 UDP 1 "),
+    "many chosen candidates": filled(CANDIDATES + "a=remote-candidates:", "1 10.0.0.11 9000 "),
+    "many sources": filled(CANDIDATES + "a=source-filter: incl IN IP4", " 10.0.0.11"),
+    "many connections": filled(CANDIDATES, "c=IN IP4 10.0.0.11\r\n"),
+    "an origin of many": filled(HEAD + NEEDED + "c:application/sdp\r\n\r\nv=0\r\no=", "a IN IP4 "),
+    "streams of many ports": filled(SDP_HEAD, "m=audio 5000/8 RTP/AVP 0\r\n"),
+    "many parts": filled(TYPE + "multipart/mixed;boundary=b\r\n\r\n", "--b\r\na:b\r\n\r\n"),
+    "a part of many fields": filled(
+        TYPE + "multipart/mixed;boundary=b\r\n\r\n--b\r\n", "Content-Length: 1\r\n", "\r\nx\r\n--b--"
+    ),
+    "a part of many folds": filled(TYPE + "multipart/mixed;boundary=b\r\n\r\n--b\r\na:", "\r\n ", "x\r\n--b--"),
+    "parts within parts": filled(
+        TYPE + "multipart/mixed;boundary=b\r\n\r\n", "--b\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n"
+    ),
+    "a fragment of many fields": filled(TYPE + "message/sipfrag\r\n\r\n", "Contact: <sip:10.0.0.11>\r\n"),
+    "a fragment of folds": filled(TYPE + "message/sipfrag\r\n\r\nContact:", "\r\n "),
     "sdp of one letter": filled(SDP_HEAD + "m=audio ", "5"),
 }
 

@@ -123,6 +123,10 @@ def _mapped(read: dict[str, Any], table: dict[tuple[str, int], tuple[str, int]])
         host = media.get("connection", shared)["ip"]
         if (host, media["port"]) in table:
             media["port"] = table[host, media["port"]][1]
+        for candidate in media.get("candidates", []):
+            for ip, port in (("ip", "port"), ("raddr", "rport")):
+                if (candidate.get(ip), candidate.get(port)) in table:
+                    candidate[ip], candidate[port] = table[candidate[ip], candidate[port]]
         if "rtcp" in media:
             media["rtcp"]["port"] = table[host, media["rtcp"]["port"]][1]
     for connection in (shared, *(where for media in session["media"] for where in _connections(media))):
