@@ -69,6 +69,6 @@ def _is_leased(run: Run, pairs: Pairs) -> bool:
     if bases == {None}:
         return False
     base = bases.pop()
-    if bases or base is None or base % 2:
+    if bases or base is None:
         raise NotUnderstoodError(f"a part of the run of ports from {run.first} is leased elsewhere already")
     return True

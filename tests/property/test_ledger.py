@@ -76,7 +76,6 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         first = self.ledger.of_inside(stream.run)
         assert first is not None
-        assert first.port % 2 == 0
         assert port - first.port == stream.rtp.port - stream.run.port
         if stream.rtcp is not None:
             rtcp = self.ledger.of_inside(stream.rtcp)

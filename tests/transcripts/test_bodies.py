@@ -57,6 +57,11 @@ def test_of_a_body_that_cannot_be_read_or_changed_the_headers_are_translated_all
     assert flow.engine.counters[f"body passed: {why}"] == 2
 
 
+def test_an_encoded_text_message_is_nobodys_concern(flow: Flow, alice: Party) -> None:
+    alice.asks("MESSAGE", sdp="x", headers=("Content-Type: application/sdp", "Content-Encoding: gzip"))
+    assert not [name for name in flow.engine.counters if name.startswith("body passed")]
+
+
 def test_identity_is_no_encoding(flow: Flow, alice: Party) -> None:
     alice.asks("INVITE", sdp=audio("10.0.0.11", 16384), headers=("Content-Encoding: Identity",))
     assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp closed"}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.engine import Settings
 from tests.transcripts.flow import Flow, Party
 from tests.transcripts.messages import audio, sdp
 
@@ -113,6 +114,18 @@ def test_a_row_that_finds_no_room_is_refused(flow: Flow, alice: Party) -> None:
     rows = ("m=audio 16384/6 RTP/AVP 0", "m=video 18000/6 RTP/AVP 31")
     carol.asks("INVITE", sdp=sdp("10.0.0.12", *rows)).is_refused()
     assert flow.engine.ledger.media_pairs_left == 10
+
+
+def test_a_call_over_tcp_needs_no_port() -> None:
+    flow = Flow(Settings(media_ports=(20000, 20000)))
+    alice = flow.phone("alice", "10.0.0.11")
+    alice.asks("OPTIONS")
+    offer = sdp("198.51.100.20", "m=message 2855 TCP/MSRP *")
+    flow.provider.asks("INVITE", "sip:alice@203.0.113.1:5060", call="chat", far_tag="", sdp=offer)
+    assert alice.inbox[-1].startswith(b"INVITE")
+    flow.provider.asks(
+        "INVITE", "sip:alice@203.0.113.1:5060", call="speech", far_tag="", sdp=audio("198.51.100.20", 4000)
+    ).is_refused()
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def test_a_row_and_a_part_of_it_are_one(ledger: Ledger) -> None:
         pytest.param([], row(4000, 2) | {alone(4002, 4009)}, NotUnderstoodError, id="a part with other RTCP"),
         pytest.param([], row(4000, 2) | {alone(7000, 4001)}, NotUnderstoodError, id="RTCP in common"),
         pytest.param([alone(6000), alone(6002), alone(6004)], row(4000, 4), NoPortLeftError, id="no room"),
+        pytest.param([], row(4000, 4) | {alone(6000), alone(6002), alone(6004)}, NoPortLeftError, id="none besides"),
     ],
 )
 def test_what_cannot_be_a_row_changes_nothing(

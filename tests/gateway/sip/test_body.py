@@ -85,6 +85,13 @@ def test_parts_within_parts_and_the_lengths_around() -> None:
     assert [data[slice(*span)] for span in seen.lengths] == [b"1", b"2", b"3"]
 
 
+def test_a_part_has_one_length() -> None:
+    fields = ("Content-Type: application/sdp", "Content-Length: 1", "Content-Length: 2", "Content-Length: x")
+    data, seen = look("multipart/mixed;boundary=b", part(*fields))
+    assert [data[slice(*span)] for span in seen.lengths] == [b"1"]
+    assert look("multipart/mixed;boundary=b", part(*fields[::3]))[1].lengths == ()
+
+
 def test_parts_within_parts_have_an_end() -> None:
     assert found("multipart/mixed;boundary=b1", nested(8)) == b"v=0"
     with pytest.raises(NotUnderstoodError, match="more than 8"):
