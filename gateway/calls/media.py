@@ -13,6 +13,7 @@ from rules.model import Endpoint, Purpose
 
 _MOST_HOSTS = 16  # of one description; each one is an entry in the kernel's set
 _MOST_PORTS = 8  # of one m-line
+_MOST_STREAMS = 64  # of one description, those of one line counted each
 
 
 class FarHost(NamedTuple):
@@ -52,6 +53,8 @@ def of_phone(session: Session, phone: str, inside: Inside) -> Described:
                 local.add(_media_address(stream, connection, phone, inside))
             else:
                 local.update(_run(stream, connection))
+    if len(local) > _MOST_STREAMS:
+        raise NotUnderstoodError(f"{len(local)} streams in one description, more than {_MOST_STREAMS}")
     if session.candidates:
         local.update(alternatives(session, local, lambda host: _may_speak_for(host, phone, inside)))
     return Described(frozenset(local), session.is_on_hold, paused)

@@ -45,7 +45,7 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
 
 def _partner(stream: Stream, translation: Translation) -> Endpoint | None:
     connection = stream.address
-    if connection is None or not connection.is_ipv4 or not stream.port:
+    if connection is None or not connection.is_ipv4 or not stream.port or not stream.is_udp:
         return None
     return translation.media(Endpoint(connection.host, stream.port))
 
@@ -77,7 +77,7 @@ def _rtcp_edits(data: bytes, stream: Stream, partner: Endpoint | None, translati
         connection = stream.rtcp.connection or connection
         if connection is None or not connection.is_ipv4:
             return []
-        found = translation.media(Endpoint(connection.host, stream.rtcp.port))
+        found = translation.media(Endpoint(connection.host, stream.rtcp.port)) if stream.is_udp else None
         edits: list[Edit] = [] if found is None else [(*stream.rtcp.port_span, b"%d" % found.port)]
         if stream.rtcp.connection is not None:
             host = found.ip if found is not None else _host(stream.rtcp.connection, translation)

@@ -84,6 +84,11 @@ def lengths_around(message: Message) -> tuple[Span, ...]:
     return look_into(message).lengths if value.lstrip()[:1] in b"mM" else ()
 
 
+def media_type(message: Message) -> bytes:
+    """The type of the body in lower case, without its parameters; empty when none is given."""
+    return message.first.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
+
+
 def is_encoded(message: Message) -> bool:
     """Whether the body as a whole must be decoded before it can be read."""
     return message.first.get(b"content-encoding", b"").strip().lower() not in _PLAIN

@@ -2,11 +2,9 @@
 
 import re
 
-from gateway.sip.body import is_encoded
 from gateway.sip.grammar import TOKEN
 from gateway.sip.message import Header, Message
 
-_SIPFRAG = b"message/sipfrag"
 _MOST_FIELDS = 64
 _START_LINE = re.compile(
     rb"(?:(?i:SIP/2\.0) ([1-6][0-9]{2})(?: [^\n]*+)?|(" + TOKEN + rb") ([^ \r\n]++) (?i:SIP/2\.0))\r?(?:\n|\Z)"
@@ -20,12 +18,9 @@ _LONG = {b"v": b"via", b"m": b"contact", b"f": b"from", b"t": b"to", b"r": b"ref
 def fragment_in(message: Message) -> Message | None:
     """The fragment that is a message's body, as a message in its own right whose spans stand in the same data.
 
-    None for any other body, and for one in which something is neither start line nor header field.
+    None when something in it is neither start line nor header field.
     """
     start, end = message.body
-    value = message.first.get(b"content-type", b"")
-    if start == end or value.split(b";", 1)[0].strip().lower() != _SIPFRAG or is_encoded(message):
-        return None
     data = message.data
     line = _START_LINE.match(data, start, end)
     status, method, uri = (None, b"", (start, start)) if line is None else (line[1], line[2] or b"", line.span(3))

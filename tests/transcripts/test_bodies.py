@@ -136,6 +136,11 @@ def test_a_broken_fragment_is_nothing_but_a_body(flow: Flow, alice: Party, body:
     )
 
 
+def test_an_encoded_fragment_is_nothing_but_a_body(flow: Flow, alice: Party) -> None:
+    headers = ("Content-Type: message/sipfrag", "Content-Encoding: gzip")
+    assert alice.asks("NOTIFY", sdp=FRAGMENT, headers=headers).text.endswith(FRAGMENT)
+
+
 @pytest.mark.parametrize("method", ["OPTIONS", "INFO", "MESSAGE", "SUBSCRIBE", "REFER"])
 def test_a_description_elsewhere_than_in_offer_and_answer_opens_nothing(
     flow: Flow, alice: Party, method: str
@@ -172,6 +177,23 @@ def test_a_bad_description_elsewhere_does_no_harm_to_its_message(flow: Flow, ali
         "Contact: <sip:alice@203.0.113.1:5060>",
     )
     assert flow.open == set()
+
+
+def test_candidates_that_come_later_are_translated_and_open_nothing(flow: Flow, alice: Party) -> None:
+    """Trickle ICE (RFC 8840): in INFO, attributes alone."""
+    alice.asks("INVITE", call="other", sdp=audio("10.0.0.11", 16384))
+    before = flow.open
+    line = "a=candidate:1 1 UDP 1 {} {} typ host\r\n"
+    body = line.format("10.0.0.11", 16384) + "m=audio 9 RTP/AVP 0\r\na=mid:1\r\n" + line.format("10.0.0.11", 17000)
+    headers = ("Info-Package: trickle-ice", "Content-Type: application/trickle-ice-sdpfrag")
+    alice.asks("INFO", sdp=body, headers=headers).leaves_with(
+        "Via: SIP/2.0/UDP 203.0.113.1:5060;rport;branch=z9hG4bKcall-1-1INFO",
+        "Contact: <sip:alice@203.0.113.1:5060>",
+        f"Content-Length: {len(body) + 4}",
+        "a=candidate:1 1 UDP 1 203.0.113.1 20000 typ host",
+        "a=candidate:1 1 UDP 1 203.0.113.1 17000 typ host",
+    )
+    assert flow.open == before
 
 
 def test_a_description_of_20_kilobytes(flow: Flow, alice: Party) -> None:

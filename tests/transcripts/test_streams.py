@@ -103,17 +103,30 @@ def test_a_row_of_which_a_part_stands_elsewhere_passes_as_it_is(flow: Flow, alic
     assert flow.calls == 1
 
 
-def test_a_row_that_finds_no_room_is_refused(flow: Flow, alice: Party) -> None:
-    alice.asks(
-        "INVITE", call="one", sdp=sdp("10.0.0.11", *[f"m=audio {port}/8 RTP/AVP 0" for port in range(2000, 2800, 16)])
-    )
-    assert len(flow.rtp) == 400
-    carol = flow.phone("carol", "10.0.0.12")
-    flow.engine.ledger.use_ports((20000, 20820), (5062, 5999), frozenset())
-    assert flow.engine.ledger.media_pairs_left == 10
-    rows = ("m=audio 16384/6 RTP/AVP 0", "m=video 18000/6 RTP/AVP 31")
-    carol.asks("INVITE", sdp=sdp("10.0.0.12", *rows)).is_refused()
-    assert flow.engine.ledger.media_pairs_left == 10
+def test_a_row_that_finds_no_room_is_refused() -> None:
+    """Twelve pairs, the seventh of which is taken."""
+    flow = Flow(Settings(media_ports=(20000, 20023)))
+    alice, carol = flow.phone("alice", "10.0.0.11"), flow.phone("carol", "10.0.0.12")
+    alice.asks("INVITE", sdp=sdp("10.0.0.11", *[f"m=audio {port} RTP/AVP 0" for port in range(4000, 4014, 2)]))
+    flow.provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 4012))
+    flow.provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    assert flow.rtp == {"20012 -> 10.0.0.11:4012 rtp from 198.51.100.20"}
+    refused = carol.asks("INVITE", sdp=sdp("10.0.0.12", "m=audio 16384/7 RTP/AVP 0")).is_refused()
+    assert refused.startswith(b"SIP/2.0 503 ")
+    assert len(flow.rtp) == 1
+    carol.asks("INVITE", sdp=sdp("10.0.0.12", "m=audio 16384/6 RTP/AVP 0"))
+    assert "20000 -> 10.0.0.12:16384 rtp closed" in flow.rtp
+    assert len(flow.rtp) == 7
+
+
+def test_the_same_port_over_tcp_is_another(flow: Flow, alice: Party) -> None:
+    offer = sdp("10.0.0.11", "m=audio 16384 RTP/AVP 0", "m=audio 16384 TCP/RTP/AVP 0\na=rtcp:16385 IN IP4 10.0.0.11")
+    assert body(alice.asks("INVITE", sdp=offer).text)[5:] == [
+        "m=audio 20000 RTP/AVP 0",
+        "m=audio 16384 TCP/RTP/AVP 0",
+        "a=rtcp:16385 IN IP4 203.0.113.1",
+    ]
 
 
 def test_a_call_over_tcp_needs_no_port() -> None:

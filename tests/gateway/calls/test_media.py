@@ -92,6 +92,13 @@ def test_one_line_with_a_count_is_a_row_of_streams() -> None:
     }
 
 
+def test_a_phone_has_so_many_streams_and_no_more() -> None:
+    lines = [f"m=audio {port}/8 RTP/AVP 0\n" for port in range(4000, 4144, 16)]
+    assert len(phone(HERE + "".join(lines[1:])).media) == 64
+    with pytest.raises(NotUnderstoodError, match="72 streams"):
+        phone(HERE + "".join(lines))
+
+
 def test_candidates_at_an_address_that_all_may_announce() -> None:
     data = b"v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\na=candidate:1 1 UDP 1 10.0.0.9 5000 typ host\n"
     inside = Inside(Networks(["10.0.0.0/24"]), Networks(["10.0.0.9/32"]))

@@ -6,16 +6,13 @@ from tests.gateway.sip.test_body import HEADERS
 from tests.transcripts.messages import sip
 
 
-def fragment(text: str, *headers: str) -> Message | None:
-    return fragment_in(parse(sip("NOTIFY sip:b@x SIP/2.0", (*HEADERS[:4], "CSeq: 1 NOTIFY", *headers), text)))
-
-
-KIND = "Content-Type: message/sipfrag"
+def fragment(text: str) -> Message | None:
+    return fragment_in(parse(sip("NOTIFY sip:b@x SIP/2.0", (*HEADERS[:4], "CSeq: 1 NOTIFY"), text)))
 
 
 @pytest.mark.parametrize("end", ["", "\r\n", "\n", "\r\n\r\nbody"])
 def test_a_status_line_and_fields(end: str) -> None:
-    found = fragment("SIP/2.0 180 Ringing\r\nm : <sip:a@b>\r\nSubject: one\r\n two" + end, KIND)
+    found = fragment("SIP/2.0 180 Ringing\r\nm : <sip:a@b>\r\nSubject: one\r\n two" + end)
     assert found is not None
     assert (found.is_request, found.status) == (False, 180)
     assert [(name, value.rstrip()) for name, value, _ in found.headers] == [
@@ -27,7 +24,7 @@ def test_a_status_line_and_fields(end: str) -> None:
 
 
 def test_a_request_line_alone() -> None:
-    found = fragment("INVITE sip:bob@example.org SIP/2.0", KIND)
+    found = fragment("INVITE sip:bob@example.org SIP/2.0")
     assert found is not None
     assert (found.is_request, found.method, found.data[slice(*found.uri)]) == (
         True,
@@ -37,21 +34,12 @@ def test_a_request_line_alone() -> None:
 
 
 def test_fields_without_a_start_line() -> None:
-    found = fragment("From: <sip:a@b>", KIND)
+    found = fragment("From: <sip:a@b>")
     assert found is not None
     assert not found.is_request
     assert found.value(b"from") == b"<sip:a@b>"
 
 
-@pytest.mark.parametrize(
-    ("text", "headers"),
-    [
-        ("", (KIND,)),
-        ("From: <sip:a@b>", ("Content-Type: text/plain",)),
-        ("From: <sip:a@b>", (KIND, "Content-Encoding: gzip")),
-        ("SIP/2.0 20 OK", (KIND,)),
-        ("From: <sip:a@b>\r\nwhat is this", (KIND,)),
-    ],
-)
-def test_what_is_none(text: str, headers: tuple[str, ...]) -> None:
-    assert fragment(text, *headers) is None
+@pytest.mark.parametrize("text", ["SIP/2.0 20 OK", "From: <sip:a@b>\r\nwhat is this", "a:b\r\n" * 65])
+def test_what_is_none(text: str) -> None:
+    assert fragment(text) is None
