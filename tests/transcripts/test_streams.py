@@ -71,6 +71,22 @@ def test_streams_in_one_bundle_share_a_port(flow: Flow, alice: Party) -> None:
     assert flow.open == {"20000 -> 10.0.0.11:16384 rtp closed", "20001 -> 10.0.0.11:16385 rtcp closed"}
 
 
+def test_a_stream_on_the_port_where_rtcp_of_another_would_be(flow: Flow, alice: Party) -> None:
+    offer = sdp("10.0.0.11", "m=audio 16384 RTP/AVP 0\na=rtcp-mux", "m=video 16385 RTP/AVP 31\na=rtcp-mux")
+    assert body(alice.asks("INVITE", sdp=offer).text)[5:] == [
+        "m=audio 20000 RTP/AVP 0",
+        "a=rtcp-mux",
+        "a=rtcp:20002",  # for a far side that does not multiplex (RFC 5761 section 5.1.1)
+        "m=video 20002 RTP/AVP 31",
+        "a=rtcp-mux",
+    ]
+    assert flow.open == {
+        "20000 -> 10.0.0.11:16384 rtp closed",
+        "20002 -> 10.0.0.11:16385 rtp closed",
+        "20003 -> 10.0.0.11:16386 rtcp closed",
+    }
+
+
 def test_ports_in_a_row(flow: Flow, alice: Party, provider: Party) -> None:
     """RFC 8866 section 5.14: RTP on 16384 and 16386, RTCP on 16385 and 16387."""
     offer = sdp("10.0.0.11", "m=audio 16384/2 RTP/AVP 0", "m=image 17001/3 udptl t38")
