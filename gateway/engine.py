@@ -39,7 +39,7 @@ from gateway.notices import Notice, Subject
 from gateway.outcome import Drop, Outcome, Release
 from gateway.refusals import Refusals
 from gateway.sdp import session as sdp
-from gateway.sip.body import sdp_span
+from gateway.sip.body import look_into
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message, parse
 from gateway.wire import Datagram
@@ -178,10 +178,8 @@ class Engine:
         if self._refusals.is_ack(message, Side.INSIDE, now):
             return None
         in_dialog = message.method in _DIALOG_METHODS
-        if in_dialog and b"content-encoding" in message.first and message.body[0] < message.body[1]:
-            raise NotUnderstoodError("an encoded body, which may hold a session description")
-        session = _session(message)
-        described = None if session is None else of_phone(session, phone.ip, self._inside)
+        session = self._session(message, datagram)
+        described = of_phone(session, phone.ip, self._inside) if in_dialog and session is not None else None
         addresses = listening_at(message, phone, self._inside)
         if in_dialog:
             self._make_sure_of_call(message, described, phone)
@@ -207,7 +205,7 @@ class Engine:
             raise NotUnderstoodError("the outside interface has no address that it could speak of")
         if self._refusals.is_ack(message, Side.OUTSIDE, now):
             return None
-        session = _session(message)
+        session = self._session(message, datagram)
         # what the answer takes away must still be there to translate it
         payload = rewrite(message, session, Inward(self.ledger, public, phone))
         if message.method in _DIALOG_METHODS:
@@ -223,6 +221,21 @@ class Engine:
         """Strangers reach no phone. Within a call that is known here, it is for the call to know its parties."""
         if CallId(message.call_id, phone.ip) not in self.calls:
             self.callers.check(message, source, phone, now)
+
+    def _session(self, message: Message, datagram: Datagram) -> sdp.Session | None:
+        """The session description in a message; outside of offer and answer a broken one is nothing but text."""
+        if message.body[0] == message.body[1]:
+            return None
+        in_dialog = message.method in _DIALOG_METHODS
+        try:
+            body = look_into(message)
+            if body.unread and in_dialog:
+                self._leave_body(datagram, message, body.unread)
+            return None if body.sdp is None else sdp.parse(message.data, *body.sdp)
+        except PeerError:
+            if in_dialog:
+                raise
+            return None
 
     def _hold_phone(self, addresses: list[Endpoint], now: float, *, registers: bool) -> None:
         """Lease a public port for each address of its own that the phone wants to be reached at.
@@ -240,7 +253,7 @@ class Engine:
         """A call that could not be answered is refused before the phone rings."""
         if CallId(message.call_id, phone.ip) in self.calls:
             return
-        needed = 1 if session is None else sum(1 for stream in session.streams if stream.port)
+        needed = 1 if session is None else sum(1 for stream in session.streams if stream.port and stream.is_udp)
         if needed > self.ledger.media_pairs_left:
             raise NoPortLeftError("no media ports left for the answer: widen media.ports")
 
@@ -287,6 +300,11 @@ class Engine:
         self._notice(Subject.PASSED, error.reason, text)
         return Release()
 
+    def _leave_body(self, datagram: Datagram, message: Message, why: str) -> None:
+        self.counters[f"body passed: {why}"] += 1
+        text = f"{datagram.source} to {datagram.destination}: the body of {message.method.decode()} is {why}"
+        self._notice(Subject.PASSED, f"body {why}", f"{text}; media that it may describe are not forwarded")
+
     def _drop(self, kind: str, datagram: Datagram, error: StrangerError) -> Outcome:
         """Without an answer: it would tell a scanner that somebody is there."""
         self.counters[f"dropped: {error.reason}"] += 1
@@ -315,14 +333,6 @@ class Engine:
 
     def _notice(self, subject: Subject, key: str, text: str) -> None:
         self._notices.append(Notice(subject, key, text))
-
-
-def _session(message: Message) -> sdp.Session | None:
-    """The session description of a message that can be part of a call's offer and answer."""
-    if message.method not in _DIALOG_METHODS or b"content-encoding" in message.first:
-        return None
-    span = sdp_span(message)
-    return None if span is None else sdp.parse(message.data, *span)
 
 
 @lru_cache(maxsize=_PHONES_REMEMBERED)

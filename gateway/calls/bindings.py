@@ -42,11 +42,16 @@ class Holder(str):
 
 
 class MediaAddress(NamedTuple):
-    """Where one stream of a phone receives: RTP, and RTCP where it has any."""
+    """Where one stream of a phone receives: RTP, and RTCP where it has any.
+
+    Several of them that were described by one port and a count are a `run` that begins at that address: their public
+    ports are as far apart as their own.
+    """
 
     rtp: Endpoint
     rtcp: Endpoint | None
     purpose: Purpose
+    run: Endpoint | None = None
 
 
 class Hold(NamedTuple):

@@ -1,7 +1,7 @@
 """Public ports to lease. What was given back last is leased last, so that stragglers find no new call."""
 
 from collections import deque
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 
 from gateway.errors import NoPortLeftError
 
@@ -22,6 +22,28 @@ class MediaPorts:
         if not self._free:
             raise NoPortLeftError(f"every port of {self._setting} is in use; widen that range")
         return self._free.popleft()
+
+    def find_runs(self, lengths: Sequence[int]) -> list[int]:
+        """The even port that begins a run of so many free pairs, for each length; nothing is leased yet.
+
+        NoPortLeftError when there is no such run. It looks through all free pairs.
+        """
+        free = dict.fromkeys(self._free)
+        found = []
+        for length in lengths:
+            runs = (range(port, port + 2 * length, 2) for port in free)
+            run = next((run for run in runs if all(port in free for port in run)), None)
+            if run is None:
+                raise NoPortLeftError(f"no {length} pairs of ports in a row are free in {self._setting}; widen it")
+            for port in run:
+                del free[port]
+            found.append(run.start)
+        return found
+
+    def lease_run(self, port: int, length: int) -> None:
+        """Take a run that `find_runs` found."""
+        for each in range(port, port + 2 * length, 2):
+            self._free.remove(each)
 
     def give_back(self, port: int) -> None:
         """Return the pair whose even port this is; one of an earlier range is simply forgotten."""

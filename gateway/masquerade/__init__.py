@@ -1,4 +1,4 @@
 """Rewriting: every address that has a partner is replaced by it, and every other byte stays.
 
-`headers` and `body` know where addresses stand, `outward` and `inward` which partner each has.
+`headers`, `body` and `candidates` know where addresses stand, `outward` and `inward` which partner each has.
 """

@@ -1,5 +1,6 @@
-"""The edits of a session description: media addresses and ports, connection and origin addresses."""
+"""The edits of a session description: media addresses and ports, connection, origin and candidate addresses."""
 
+from gateway.masquerade.candidates import candidate_edits
 from gateway.masquerade.translation import Translation
 from gateway.sdp.session import Connection, Session, Stream
 from gateway.sip.message import Edit
@@ -29,6 +30,12 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
             edits.append(_line(data, stream.connection_at, b"c=IN IP4 " + host.encode()))
         elif stream.connection is not None and host != connection.host:
             edits.append(_host_edit(connection, host))
+        for further in stream.further:
+            beside = host if further.host == connection.host else _host(further, translation)
+            if beside != further.host:
+                edits.append(_host_edit(further, beside))
+    if session.candidates:
+        edits += candidate_edits(session.candidates, translation)
     if session.origin is not None:
         host = _origin_host(session.origin, session, partners, translation)
         if host != session.origin.host:
@@ -38,7 +45,7 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
 
 def _partner(stream: Stream, translation: Translation) -> Endpoint | None:
     connection = stream.address
-    if connection is None or not connection.is_ipv4 or not stream.port:
+    if connection is None or not connection.is_ipv4 or not stream.port or not stream.is_udp:
         return None
     return translation.media(Endpoint(connection.host, stream.port))
 
@@ -70,7 +77,7 @@ def _rtcp_edits(data: bytes, stream: Stream, partner: Endpoint | None, translati
         connection = stream.rtcp.connection or connection
         if connection is None or not connection.is_ipv4:
             return []
-        found = translation.media(Endpoint(connection.host, stream.rtcp.port))
+        found = translation.media(Endpoint(connection.host, stream.rtcp.port)) if stream.is_udp else None
         edits: list[Edit] = [] if found is None else [(*stream.rtcp.port_span, b"%d" % found.port)]
         if stream.rtcp.connection is not None:
             host = found.ip if found is not None else _host(stream.rtcp.connection, translation)

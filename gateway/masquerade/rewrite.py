@@ -1,27 +1,53 @@
-"""A whole message in one direction: headers, session description, and last of all Content-Length."""
+"""A whole message in one direction: headers, body, and last of all Content-Length."""
 
 from gateway.masquerade.body import session_edits
+from gateway.masquerade.candidates import candidate_edits
 from gateway.masquerade.headers import header_edits
 from gateway.masquerade.translation import Translation
+from gateway.sdp.candidate import candidates_in
 from gateway.sdp.session import Session
+from gateway.sip.body import is_encoded, lengths_around, media_type
+from gateway.sip.fragment import fragment_in
 from gateway.sip.message import Edit, Message, splice
+
+_SIPFRAG = b"message/sipfrag"
+_TRICKLED = b"application/trickle-ice-sdpfrag"
 
 
 def rewrite(message: Message, session: Session | None, translation: Translation) -> bytes:
     """The message with every translated address replaced; the very same bytes when there is none.
 
-    `session` is the description parsed from the message's body, None when it has none.
+    `session` is the description parsed from the message's body, None when it has none. Of other bodies, fragments of
+    messages (RFC 3420) and candidates that come later (RFC 8840) are translated.
     """
     edits = header_edits(message, translation)
-    if session is not None:
-        changes = session_edits(message.data, session, translation)
-        growth = 0
-        for start, end, text in changes:
-            growth += len(text) - (end - start)
-        edits += changes
-        if growth:
-            edits += _content_length(message, growth)
+    changes = _body_edits(message, session, translation)
+    if not changes:
+        return splice(message.data, edits)
+    growth = 0
+    for start, end, text in changes:
+        growth += len(text) - (end - start)
+    edits += changes
+    if growth:
+        edits += _content_length(message, growth)
+        edits += [(*span, b"%d" % (int(message.data[slice(*span)]) + growth)) for span in lengths_around(message)]
     return splice(message.data, edits)
+
+
+def _body_edits(message: Message, session: Session | None, translation: Translation) -> list[Edit]:
+    start, end = message.body
+    if session is not None:
+        return session_edits(message.data, session, translation)
+    if start == end or is_encoded(message):
+        return []
+    kind = media_type(message)
+    if kind == _SIPFRAG:
+        fragment = fragment_in(message)
+        return [] if fragment is None else header_edits(fragment, translation)
+    if kind == _TRICKLED:
+        # its first line has its line end before it like any other
+        return candidate_edits(candidates_in(message.data, start - 1, end), translation)
+    return []
 
 
 def _content_length(message: Message, growth: int) -> list[Edit]:

@@ -5,8 +5,10 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from gateway.errors import MalformedError
+from gateway.sdp.candidate import Candidate, candidates_in, has_candidates
+from gateway.sdp.grammar import DISCARD_PORT, IPV4, Span
+from gateway.sip.grammar import HIGHEST_PORT
 
-Span = tuple[int, int]
 Line = re.Match[bytes]
 
 _MAX_STREAMS = 64
@@ -14,14 +16,12 @@ _MAX_STREAMS = 64
 # All lines are well-formed, or nothing of it is believed.
 _LINE_END = rb"(?:\r\n|\n|(\r))"
 _LINES = re.compile(rb"v=0" + _LINE_END + rb"(?:[a-z]=[^\r\n]*+(?:" + _LINE_END + rb"|\Z))+[\r\n]*+")
-_DECIMAL_UCHAR = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4 = rb"(?:" + _DECIMAL_UCHAR + rb"\.){3}" + _DECIMAL_UCHAR
 # numbers that are no address must not pass for a host name
 _NAME = rb"(?![0-9.]++(?:[\s/]|\Z))[^\s/]++"
 
 
 def _address_of(kind: bytes) -> bytes:
-    return rb"IN IP(?:4 (?P<" + kind + rb"_ipv4>" + _IPV4 + rb")|[46] (?P<" + kind + rb"_name>" + _NAME + rb"))"
+    return rb"IN IP(?:4 (?P<" + kind + rb"_ipv4>" + IPV4 + rb")|[46] (?P<" + kind + rb"_name>" + _NAME + rb"))"
 
 
 # The lines that are read, each known by the last group in it; one out of its grammar is `broken`.
@@ -29,7 +29,9 @@ _READ = re.compile(
     rb"\n(?:"
     rb"m=(\S++) ([0-9]{1,5})(?:/([0-9]{1,5}))? (?P<media>\S++)(?: [^\r\n]*+)?"
     rb"|c=" + _address_of(b"connection") + rb"(?:/[0-9/]++)?[ ]*+"
-    rb"|o=\S++ \S++ \S++ IN IP4 (?:(?P<origin_ipv4>" + _IPV4 + rb")|(?P<origin_name>\S++))[ ]*+"
+    rb"|o=\S++[^\r\n]*? IN IP4 (?:(?P<origin_ipv4>"
+    + IPV4
+    + rb")|(?P<origin_name>\S++))[ ]*+"  # user names have spaces
     rb"|a=(?P<direction>sendrecv|sendonly|recvonly|inactive)"
     rb"|a=rtcp:(?P<rtcp>[0-9]{1,5})(?: " + _address_of(b"rtcp") + rb")?[ ]*+"
     rb"|(?P<information>i=)[^\r\n]*+"
@@ -39,6 +41,7 @@ _READ = re.compile(
 _CONNECTION = ("connection_ipv4", "connection_name")
 _ORIGIN = ("origin_ipv4", "origin_name")
 _RTCP_ADDRESS = ("rtcp_ipv4", "rtcp_name")
+_NOT_UDP = (b"SCTP", b"DCCP", b"TLS")
 UNSPECIFIED = "0.0.0.0"  # noqa: S104  # RFC 3264 section 8.4: the old way to put a call on hold
 
 
@@ -63,7 +66,8 @@ class Stream(NamedTuple):
 
     `is_udp` says that its packets are UDP datagrams (RTP in any profile, UDPTL, plain udp, DTLS over UDP), `is_rtp`
     that RTCP goes along with it. `address` holds for it: `connection`, its own c= line, else the session's (RFC 8866
-    section 5.7). `connection_at` is where such a line would go and `end` where the stream's lines end.
+    section 5.7); `further` are the others of several. `connection_at` is where such a line would go and `end` where
+    the stream's lines end. `candidates` are the addresses that its attributes name.
     """
 
     media: bytes
@@ -79,20 +83,30 @@ class Stream(NamedTuple):
     direction: bytes
     connection_at: int
     end: int
+    further: tuple[Connection, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether its address says "send nothing for now"; with the discard port it says "see the candidates"."""
+        unspecified = self.address is not None and self.address.host == UNSPECIFIED
+        return unspecified and self.port != DISCARD_PORT
 
 
 class Session(NamedTuple):
-    """One session description."""
+    """One session description. `candidates` are the addresses in all attributes, `shared` those before any stream."""
 
     origin: Connection | None
     connection: Connection | None
     streams: tuple[Stream, ...]
+    candidates: tuple[Candidate, ...] = ()
+    shared: tuple[Candidate, ...] = ()
 
     @property
     def is_on_hold(self) -> bool:
         """Whether no live stream asks for media both ways (RFC 3264 section 8.4)."""
         live = [stream for stream in self.streams if stream.port]
-        return bool(live) and not [stream for stream in live if _is_both_ways(stream)]
+        return bool(live) and not [each for each in live if each.direction == b"sendrecv" and not each.is_paused]
 
 
 def parse(data: bytes, start: int, end: int) -> Session:
@@ -127,7 +141,21 @@ def parse(data: bytes, start: int, end: int) -> Session:
     for index, following in zip_longest(starts, starts[1:]):
         until = end if following is None else lines[following].start() + 1
         streams.append(_stream(lines[index:following], connection, direction, until))
-    return Session(origin, connection, tuple(streams))
+    session = Session(origin, connection, tuple(streams))
+    return _with_candidates(session, data, start, end) if has_candidates(data, start, end) else session
+
+
+def _with_candidates(session: Session, data: bytes, start: int, end: int) -> Session:
+    """The same with the addresses in its attributes."""
+    first = session.streams[0].port_span[0] if session.streams else end
+    shared = candidates_in(data, start, first)
+    streams = []
+    everything = list(shared)
+    for stream in session.streams:
+        found = candidates_in(data, stream.port_span[0], stream.end)
+        streams.append(stream._replace(candidates=found))
+        everything += found
+    return session._replace(streams=tuple(streams), candidates=tuple(everything), shared=shared)
 
 
 def _stream(lines: list[Line], shared: Connection | None, direction: bytes, end: int) -> Stream:
@@ -136,13 +164,17 @@ def _stream(lines: list[Line], shared: Connection | None, direction: bytes, end:
     name, port, count, protocol = media.group(1, 2, 3, 4)
     connection_at = media.end()
     connection: Connection | None = None
+    further: list[Connection] = []
     rtcp: Rtcp | None = None
     for line in lines[1:]:
         kind = line.lastgroup or ""
         if kind == "direction":
             direction = line[kind]
         elif kind in _CONNECTION:
-            connection = connection or _address(line, kind)
+            if connection is None:
+                connection = _address(line, kind)
+            else:
+                further.append(_address(line, kind))
         elif kind == "rtcp":
             rtcp = Rtcp(_port(line["rtcp"]), line.span("rtcp"), None)
         elif kind in _RTCP_ADDRESS:
@@ -152,7 +184,7 @@ def _stream(lines: list[Line], shared: Connection | None, direction: bytes, end:
         elif kind == "broken":
             raise _broken(line)
     upper = protocol.upper()
-    is_udp = b"TCP" not in upper
+    is_udp = b"TCP" not in upper and not upper.startswith(_NOT_UDP)
     return Stream(
         name,
         _port(port),
@@ -167,12 +199,8 @@ def _stream(lines: list[Line], shared: Connection | None, direction: bytes, end:
         direction,
         connection_at,
         end,
+        tuple(further),
     )
-
-
-def _is_both_ways(stream: Stream) -> bool:
-    unspecified = stream.address is not None and stream.address.host == UNSPECIFIED
-    return stream.direction == b"sendrecv" and not unspecified
 
 
 def _address(line: Line, group: str) -> Connection:
@@ -185,6 +213,6 @@ def _broken(line: Line) -> MalformedError:
 
 def _port(text: bytes) -> int:
     port = int(text)
-    if port > 65535:
-        raise MalformedError(f"port {port} is over 65535")
+    if port > HIGHEST_PORT:
+        raise MalformedError(f"port {port} is over {HIGHEST_PORT}")
     return port

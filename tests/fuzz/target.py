@@ -14,7 +14,7 @@ from gateway.errors import PeerError
 from gateway.networks import Networks
 from gateway.outcome import Drop, Refuse, Release
 from gateway.sdp import session
-from gateway.sip.body import sdp_span
+from gateway.sip.body import look_into
 from gateway.sip.contact import contacts
 from gateway.sip.message import parse
 from gateway.sip.uri import address_of_record, hostports
@@ -85,7 +85,7 @@ def _read(data: bytes) -> None:
             else:
                 for found in hostports(data, start, start + len(value)):
                     assert data[found.start : found.end].startswith(found.host.encode())
-        span = sdp_span(message)
+        span = look_into(message).sdp
         if span is not None:
             session.parse(data, *span)
     except PeerError:

@@ -16,6 +16,8 @@ _OTHER = ("image {} udptl t38", "application {} UDP/DTLS/SCTP webrtc-datachannel
 _ADDRESSED = (
     "a=rtcp:{rtcp}",
     "a=rtcp:{rtcp} IN IP4 {host}",
+    "a=candidate:1 1 UDP 2130706431 {host} {port} typ host",
+    "a=candidate:2 1 UDP 9 192.0.2.4 7 typ relay raddr {host} rport {port}",
 )
 _PLAIN = (
     "a=sendrecv", "a=sendonly", "a=inactive", "a=rtpmap:0 PCMU/8000", "a=fmtp:0 x={host}", "a=ssrc:1 cname:a@{host}",

@@ -102,6 +102,13 @@ def _bodies(host: str) -> Iterator[tuple[str, bytes]]:
     yield "one part of empty lines", _filled(mixed + "--b", "\r\n", "--b--")
     yield "half a boundary", _filled(mixed, "\r\n-")
     yield "boundaries and spaces", _filled(mixed, "\r\n--b " + " " * 50 + "x")
+    yield "many types", _filled(mixed, "--b\r\na:b\r\n\r\n")
+    yield "a part of many lengths", _filled(mixed + "--b\r\n", "Content-Length: 1\r\n", "\r\nx\r\n--b--")
+    yield "a part of many folds", _filled(mixed + "--b\r\na:", "\r\n ", "x\r\n--b--")
+    yield "parts within parts", _filled(mixed, "--b\r\nContent-Type: multipart/mixed;boundary=b\r\n\r\n")
+    fragment = f"{head}Content-Type: message/sipfrag\r\n\r\n"
+    yield "a fragment of many headers", _filled(fragment, f"Contact: <sip:{host}>\r\n")
+    yield "a fragment of folds", _filled(fragment + "Contact:", "\r\n ")
     yield "many descriptions", _filled(mixed, "--b\r\ncontent-type:application/sdp\r\n\r\n")
 
 
@@ -116,9 +123,19 @@ def _descriptions(host: str) -> Iterator[tuple[str, bytes]]:
         f"c=IN IP4 {host}",
         "i=",
         "b=AS:64",
+        f"a=candidate:1 1 UDP 1 {host} 9000 typ host",
     ):
         yield f"one stream of {line}", _filled(stream, line + "\n")
         yield f"a session of {line}", _filled(session, line + "\n")
+    yield (
+        "addresses related to a candidate",
+        _filled(f"{stream}a=candidate:1 1 UDP 1 {host} 9000 typ srflx", f" raddr {host} rport"),
+    )
+    yield "half candidates", _filled(stream, "a=candidate:1 1 UDP 1 ")
+    yield "chosen candidates", _filled(stream + "a=remote-candidates:", f"1 {host} 9000 ")
+    yield "sources of a stream", _filled(stream + "a=source-filter: incl IN IP4", f" {host}")
+    yield "half an origin", _filled(session + "o=", "a IN IP4 ")
+    yield "streams of many ports", _filled(session, "m=audio 5000/8 RTP/AVP 0\r\n")
     yield "origins", _filled(session, f"o=- 1 1 IN IP4 {host}\n")
     yield "many streams", _filled(session, "m=audio 5000 RTP/AVP 0\r\n")
     yield "lines that are no streams", _filled(session, "m=x\n")

@@ -6,14 +6,32 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gateway.calls.bindings import Holder, HolderKind, MediaAddress
 from gateway.calls.ledger import Ledger
-from gateway.errors import ForeignAddressError, NoPortLeftError
+from gateway.errors import ForeignAddressError, NoPortLeftError, NotUnderstoodError
 from rules.model import Endpoint, Forward, Purpose
 
 HOLDERS = st.sampled_from([Holder.of(kind, name) for kind in HolderKind for name in ("one", "two")])
 ENDPOINTS = st.builds(Endpoint, st.sampled_from(["10.0.0.11", "10.0.0.12"]), st.integers(5059, 5064))
-STREAMS = st.builds(
-    MediaAddress, ENDPOINTS, st.none() | ENDPOINTS, st.sampled_from([Purpose.RTP, Purpose.UDPTL])
-).filter(lambda stream: stream.rtp != stream.rtcp)
+PURPOSES = st.sampled_from([Purpose.RTP, Purpose.UDPTL])
+STREAMS = st.builds(MediaAddress, ENDPOINTS, st.none() | ENDPOINTS, PURPOSES, st.none()).filter(
+    lambda stream: stream.rtp != stream.rtcp
+)
+
+
+def run(first: Endpoint, count: int, purpose: Purpose) -> list[MediaAddress]:
+    """What one m-line with a count describes."""
+    step = 2 if purpose is Purpose.RTP else 1
+    ports = range(first.port, first.port + step * count, step)
+    rtcp = [Endpoint(first.ip, port + 1) if purpose is Purpose.RTP else None for port in ports]
+    return [
+        MediaAddress(Endpoint(first.ip, port), beside, purpose, first)
+        for port, beside in zip(ports, rtcp, strict=True)
+    ]
+
+
+RUNS = st.builds(run, ENDPOINTS, st.integers(2, 3), PURPOSES)
+DESCRIBED = st.lists(st.builds(lambda stream: [stream], STREAMS) | RUNS, max_size=3).map(
+    lambda parts: frozenset(stream for part in parts for stream in part)
+)
 SOURCES = st.none() | st.frozensets(st.sampled_from(["198.51.100.20", "198.51.100.30"]))
 RANGES = st.sampled_from([(20000, 20005), (20000, 20011), (20004, 20009), (5060, 5063)])
 
@@ -36,12 +54,12 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         assert inside in self.ledger.of_holder(holder)
 
-    @rule(holder=HOLDERS, streams=st.frozensets(STREAMS, max_size=3), sources=SOURCES)
+    @rule(holder=HOLDERS, streams=DESCRIBED, sources=SOURCES)
     def hold_media(self, holder: Holder, streams: frozenset[MediaAddress], sources: frozenset[str] | None) -> None:
         before = {row.inside: row.port for row in self.ledger}
         try:
             self.ledger.hold_media(streams, sources, holder, self.now)
-        except (NoPortLeftError, ForeignAddressError):
+        except (NoPortLeftError, ForeignAddressError, NotUnderstoodError):
             assert {row.inside: row.port for row in self.ledger} == before
             return
         held = self.ledger.of_holder(holder)
@@ -50,6 +68,19 @@ class LedgerMachine(RuleBasedStateMachine):
             row = self.ledger.of_inside(stream.rtp)
             assert row is not None
             assert row.holds[holder].sources == sources
+            self.is_in_its_run(stream, row.port)
+
+    def is_in_its_run(self, stream: MediaAddress, port: int) -> None:
+        """Its public ports are as far from those of the first in its run as its own are."""
+        if stream.run is None:
+            return
+        first = self.ledger.of_inside(stream.run)
+        assert first is not None
+        assert port - first.port == stream.rtp.port - stream.run.port
+        if stream.rtcp is not None:
+            rtcp = self.ledger.of_inside(stream.rtcp)
+            assert rtcp is not None
+            assert rtcp.port == port + 1
 
     @rule(holder=HOLDERS, inside=st.none() | st.frozensets(ENDPOINTS))
     def release(self, holder: Holder, inside: frozenset[Endpoint] | None) -> None:

@@ -21,7 +21,7 @@ PUBLIC = "203.0.113.1"
 PUBLIC_PORT = 5062  # 5060 is the router's own in these tests
 _WITH_URIS = frozenset(name.lower() for name in ("From", "To", "Contact", *ROUTES, *REFERENCES, *NAMES))
 _HOSTS = ("received", "maddr")
-_ATTRIBUTES = ("rtcp",)  # of a session description, with addresses or ports in them
+_ATTRIBUTES = ("rtcp", "candidates")  # of a session description, with addresses or ports in them
 _VALUE = re.compile(r'(?:"(?:\\.|[^"\\])*"|<[^>]*>|[^,"<])+')
 _CONTENT_LENGTH = re.compile(rb"(?im)^(content-length|l)([ \t]*:\s*)[0-9]+")
 
@@ -149,6 +149,9 @@ def _mapped(read: dict[str, Any], table: dict[tuple[str, int], tuple[str, int]])
             for attribute in _listed(media.get(name)):
                 host = attribute.get("ip") or attribute.get("address") or connection["ip"]
                 attribute["port"] = table.get((host, attribute["port"]), ("", attribute["port"]))[1]
+                related = attribute.get("raddr"), attribute.get("rport")
+                if related in table:
+                    attribute["raddr"], attribute["rport"] = table[related]
     for where in _connections(session):
         key = "ip" if "ip" in where else "address"
         where[key] = PUBLIC if where[key] == PHONE.ip else where[key]

@@ -65,3 +65,22 @@ def test_a_port_from_outside_the_pool_goes_back_to_nowhere() -> None:
     ports.give_back(ports.lease(7000))
     assert ports.lease(1) == 5062
     assert ports.lease(7000) == 7000
+
+
+def test_runs_are_found_before_they_are_leased() -> None:
+    ports = MediaPorts(20000, 20011)
+    ports.lease()
+    assert ports.find_runs([2, 3]) == [20002, 20006]
+    assert len(ports) == 5
+    ports.lease_run(20006, 3)
+    assert [ports.lease(), ports.lease()] == [20002, 20004]
+    with pytest.raises(NoPortLeftError, match=r"no 2 pairs .* media\.ports \(20000-20011\); widen"):
+        ports.find_runs([2])
+
+
+def test_a_run_begins_at_what_has_been_free_for_longest() -> None:
+    ports = MediaPorts(20000, 20009)
+    ports.give_back(ports.lease())
+    ports.give_back(ports.lease())
+    assert ports.find_runs([2]) == [20004]
+    assert ports.find_runs([2, 2]) == [20004, 20000]
