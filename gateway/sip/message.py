@@ -25,7 +25,7 @@ _HEADER_LINES = re.compile(rb"(?:((" + TOKEN + rb")[ \t]*+:[ \t]*+)([^\n]*+(?:\n
 _CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]++(" + TOKEN + rb")" + LWS + rb"\Z")
 _TAG = re.compile(rb";" + LWS + rb"(?i:tag)" + LWS + rb"=" + LWS + rb"(" + TOKEN + rb")")
 
-# Long names in lower case, by long name and compact form (RFC 3261 section 7.3.3, RFC 3515, 3892, 3841).
+# Long names in lower case, by long name and compact form (RFC 3261 section 7.3.3, RFC 3515, 3892, 3841, 4028).
 # Other headers carry nothing that is read or rewritten and are not recorded.
 _COMPACT = {
     b"via": b"v",
@@ -38,6 +38,7 @@ _COMPACT = {
     b"content-encoding": b"e",
     b"refer-to": b"r",
     b"referred-by": b"b",
+    b"session-expires": b"x",
 }
 _LONG = (
     b"cseq",

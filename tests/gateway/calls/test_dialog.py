@@ -15,6 +15,7 @@ from gateway.calls.dialog import (
     Invite,
     InviteState,
     Side,
+    TransactionId,
 )
 from gateway.calls.media import Described, FarHost
 from gateway.sdp.offer_answer import Terms
@@ -22,11 +23,12 @@ from gateway.sip.message import parse
 from rules.model import Endpoint, Purpose
 
 NAME = DialogId(b"a", b"b")
+REQUEST = TransactionId(Side.INSIDE, 7, b"z9hG4bK1")
 HERE = MediaAddress(Endpoint("10.0.0.11", 16384), None, Purpose.UDPTL)
 
 
 def invite(state: InviteState = InviteState.TRYING) -> Invite:
-    made = Invite.begin(Side.INSIDE, 1, 0.0)
+    made = Invite.begin(REQUEST, 0.0)
     made.state = state
     return made
 
@@ -93,11 +95,11 @@ def test_a_dialogs_name_is_the_same_in_all_its_messages(
 
 
 def test_a_dialog_begins_with_what_its_invite_offered() -> None:
-    transaction = Invite.begin(Side.INSIDE, 7, 0.0, Terms(frozenset({HERE})))
+    transaction = Invite.begin(REQUEST, 0.0, Terms(frozenset({HERE})))
     dialog = Dialog.of(NAME, transaction)
     assert dialog.media[Side.INSIDE].everything == {HERE}
     assert dialog.media[Side.INSIDE].current.things == frozenset()
-    dialog.agree(Side.INSIDE, 7)
+    dialog.agree(REQUEST)
     assert dialog.media[Side.INSIDE].current.things == {HERE}
     assert dialog.media[Side.OUTSIDE].everything == frozenset()
 
