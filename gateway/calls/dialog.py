@@ -248,9 +248,9 @@ class Dialog:
         self.accepted[request.caller] = max(newest, request.cseq)
         return request.cseq > newest
 
-    def announce(self, sender: Side, described: Described) -> None:
-        """A party described its media in the 2xx of its UPDATE or PRACK."""
-        self.media[sender] = self.media[sender].announce(self._meant(sender, described))
+    def conclude(self, sender: Side, described: Described) -> None:
+        """A party described its media in the 2xx of an UPDATE or PRACK; no offer of its own is open then."""
+        self.media[sender] = Description(self._meant(sender, described))
 
     def answer(self, sender: Side, request: TransactionId, described: Described) -> None:
         """A party described its media in a response to an INVITE or in an ACK; a late or repeated one says nothing.
@@ -263,7 +263,7 @@ class Dialog:
         saying = request.caller, request.cseq, described
         if request.cseq >= newest and self.said.get(sender) != saying:
             self.said[sender] = saying
-            self.announce(sender, described)
+            self.media[sender] = self.media[sender].announce(self._meant(sender, described))
 
     def propose(self, sender: Side, request: TransactionId, described: Described, until: float = _FOREVER) -> None:
         """A party described its media in what may be refused with `request`, or be answered by nobody until then."""

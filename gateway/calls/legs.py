@@ -234,7 +234,7 @@ class Legs:
                 dialog.expiry = now + session_interval(message)
             dialog.agree(request)
             if described is not None:
-                dialog.announce(sender, described)
+                dialog.conclude(sender, described)
 
     def _invite_failed(self, invite: Invite, now: float) -> None:
         """A first INVITE takes its early dialogs along; a later one leaves its dialog as it was before it.

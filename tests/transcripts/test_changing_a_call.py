@@ -4,7 +4,9 @@ import pytest
 
 from tests.transcripts.flow import Flow, Party
 from tests.transcripts.messages import audio, sdp
+from tests.transcripts.test_incoming_call import register
 
+ALICE = "sip:alice@203.0.113.1:5060"
 UP = {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20"}
 
 
@@ -18,7 +20,7 @@ def call(flow: Flow, alice: Party, provider: Party) -> None:
 
 
 def provider_reinvites(provider: Party, text: str) -> None:
-    provider.asks("INVITE", "sip:alice@203.0.113.1:5060", far_tag="alice-tag", sdp=text)
+    provider.asks("INVITE", ALICE, far_tag="alice-tag", sdp=text)
 
 
 @pytest.mark.parametrize("direction", ["sendonly", "inactive"])
@@ -151,3 +153,117 @@ def test_a_proposal_that_nobody_answers_is_gone_after_32_seconds(
     flow.wait(0.2)
     assert flow.rtp == UP
     assert flow.calls == 1
+
+
+@pytest.mark.parametrize(
+    "status", ["404 Not Found", "480 Temporarily Unavailable", "500 Server Internal Error", "606 Not Acceptable"]
+)
+@pytest.mark.parametrize("who", ["alice", "provider"])
+def test_a_refused_change_takes_back_what_was_said_while_it_was_weighed(
+    flow: Flow, alice: Party, provider: Party, status: str, who: str
+) -> None:
+    if who == "alice":
+        alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+        provider.answers("183 Session Progress", sdp=audio("198.51.100.30", 41000), to=b"INVITE")
+        provider.answers(status, to=b"INVITE")
+    else:
+        provider_reinvites(provider, audio("198.51.100.30", 41000))
+        alice.answers("183 Session Progress", sdp=audio("10.0.0.11", 17000), to=b"INVITE")
+        assert len(flow.rtp) == 2
+        alice.answers(status, to=b"INVITE")
+    assert flow.rtp == UP
+
+
+def test_what_was_said_while_a_change_was_weighed_holds_when_it_is_taken(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    provider.answers("183 Session Progress", sdp=audio("198.51.100.30", 41000), to=b"INVITE")
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20 198.51.100.30"}
+    provider.answers("200 OK", to=b"INVITE")
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.30"}
+
+
+def test_a_change_offered_in_the_answer_and_answered_in_the_ack(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE")
+    provider.answers("200 OK", sdp=audio("198.51.100.30", 41000))
+    alice.asks("ACK", sdp=audio("10.0.0.11", 17000))
+    assert flow.rtp == {"20002 -> 10.0.0.11:17000 rtp from 198.51.100.30"}
+
+    provider_reinvites(provider, "")
+    alice.answers("200 OK", to=b"INVITE", sdp=audio("10.0.0.11", 18000))
+    provider.asks("ACK", ALICE, sdp=audio("198.51.100.40", 42000))
+    assert flow.rtp == {"20004 -> 10.0.0.11:18000 rtp from 198.51.100.40"}
+
+
+def test_both_change_at_once_and_neither_may(flow: Flow, alice: Party, provider: Party) -> None:
+    provider.legs["call-1"].cseq = alice.legs["call-1"].cseq
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    provider_reinvites(provider, audio("198.51.100.30", 41000))
+    assert len(flow.rtp) == 2
+    provider.answers("491 Request Pending", to=b"INVITE")
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20 198.51.100.30"}
+    alice.answers("491 Request Pending", to=b"INVITE")
+    assert flow.rtp == UP
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    provider.answers("200 OK", to=b"INVITE", sdp=audio("198.51.100.20", 40000))
+    (only,) = flow.rtp
+    assert only.endswith("-> 10.0.0.11:17000 rtp from 198.51.100.20")
+
+
+def test_a_challenged_move_keeps_its_port_for_the_next_try(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    provider.answers("401 Unauthorized", to=b"INVITE")
+    alice.asks("ACK")
+    moving = UP | {"20002 -> 10.0.0.11:17000 rtp from 198.51.100.20"}
+    assert flow.rtp == moving
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    assert flow.rtp == moving
+    provider.answers("200 OK", to=b"INVITE", sdp=audio("198.51.100.20", 40000))
+    assert flow.rtp == moving - UP
+
+
+def test_a_challenged_move_that_is_given_up_never_was(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    provider.answers("401 Unauthorized", to=b"INVITE")
+    flow.wait(1)
+    assert flow.rtp == UP
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        audio("0.0.0.0", 16384),
+        audio("10.0.0.11", 16384, "a=inactive"),
+        audio("10.0.0.11", 16384, "a=sendonly"),
+    ],
+    ids=["unspecified address", "inactive", "sendonly"],
+)
+def test_half_an_hour_on_hold_and_back_on_the_same_port(flow: Flow, alice: Party, provider: Party, held: str) -> None:
+    before = flow.open
+    alice.asks("INVITE", sdp=held)
+    provider.answers("200 OK", sdp=audio("198.51.100.20", 40000, "a=recvonly"))
+    alice.asks("ACK")
+    for _ in range(60):
+        flow.wait(30)
+        flow.count({})
+    assert flow.open == before
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    provider.answers("200 OK", sdp=audio("198.51.100.20", 40000))
+    assert flow.open == before
+
+
+def test_a_call_outlasts_the_registration_of_its_phone(flow: Flow, alice: Party, provider: Party) -> None:
+    phone = flow.phone("carol", "10.0.0.12", 5070, contact="<sip:carol@10.0.0.12:5080>")
+    register(phone, provider, expires=60)
+    phone.asks("INVITE", call="long", sdp=audio("10.0.0.12", 16384))
+    provider.answers("200 OK", tag="dave", sdp=audio("198.51.100.20", 40000))
+    flow.wait(7200)
+    assert {address: flow.sip_ports[address] for address in ("10.0.0.12:5070", "10.0.0.12:5080")} == {
+        "10.0.0.12:5070": 5070,
+        "10.0.0.12:5080": 5080,
+    }
+    phone.asks("BYE", call="long")
+    provider.answers("200 OK", to=b"BYE")
+    flow.wait(3601)
+    assert not [address for address in flow.sip_ports if address.startswith("10.0.0.12:")]

@@ -107,18 +107,18 @@ def test_a_dialog_begins_with_what_its_invite_offered() -> None:
 def test_on_hold_is_said_by_each_party_for_itself() -> None:
     dialog = Dialog.of(NAME, invite())
     held = Described(frozenset({FarHost("198.51.100.20")}), on_hold=True, paused=False)
-    dialog.announce(Side.INSIDE, held)
-    dialog.announce(Side.OUTSIDE, held)
-    dialog.announce(Side.INSIDE, held._replace(on_hold=False))
+    dialog.conclude(Side.INSIDE, held)
+    dialog.conclude(Side.OUTSIDE, held)
+    dialog.conclude(Side.INSIDE, held._replace(on_hold=False))
     assert dialog.is_on_hold
-    dialog.announce(Side.OUTSIDE, held._replace(on_hold=False))
+    dialog.conclude(Side.OUTSIDE, held._replace(on_hold=False))
     assert not dialog.is_on_hold
 
 
 def test_an_unspecified_address_keeps_what_is_in_force() -> None:
     dialog = Dialog.of(NAME, invite())
-    dialog.announce(Side.INSIDE, Described(frozenset({HERE}), on_hold=False, paused=False))
-    dialog.announce(Side.INSIDE, Described(frozenset(), on_hold=True, paused=True))
+    dialog.conclude(Side.INSIDE, Described(frozenset({HERE}), on_hold=False, paused=False))
+    dialog.conclude(Side.INSIDE, Described(frozenset(), on_hold=True, paused=True))
     assert dialog.media[Side.INSIDE].current.things == {HERE}
-    dialog.announce(Side.INSIDE, Described(frozenset(), on_hold=False, paused=False))
+    dialog.conclude(Side.INSIDE, Described(frozenset(), on_hold=False, paused=False))
     assert dialog.media[Side.INSIDE].current.things == frozenset()
