@@ -29,6 +29,9 @@ class Parties:
     def __contains__(self, host: str) -> bool:
         return host in self._met or self._is_named(host)
 
+    def __len__(self) -> int:
+        return len(self._met)
+
     def meet(self, host: str) -> None:
         """The phone sent a request there, or the call began there."""
         if len(self._met) < _MOST_PARTIES:

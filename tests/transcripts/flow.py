@@ -109,7 +109,7 @@ class Party:
         number = leg.cseq
         tag = leg.far_tag if far_tag is None else far_tag
         asked = f"{call}-{number}{'INVITE' if method == 'CANCEL' else method}"
-        via = via or f"{self.address};rport" if self.side is Side.INSIDE else f"{self.address}"
+        via = via or (f"{self.address};rport" if self.side is Side.INSIDE else f"{self.address}")
         sent = sip(
             f"{method} {uri or 'sip:service@example.org'} SIP/2.0",
             [
