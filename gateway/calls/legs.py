@@ -73,7 +73,7 @@ class Legs:
         self.invites[invite.id] = invite
 
     def take(self, message: Message, sender: Side, described: Described | None, now: float) -> None:
-        """Follow one message; a repeated or stray one changes nothing."""
+        """Follow one message; a stray one changes nothing, nor does a copy of what is not yet `finished`."""
         if message.is_request:
             self._request(message, sender, described, now)
             return
@@ -143,9 +143,7 @@ class Legs:
         elif described is not None and message.method == b"ACK":
             dialog.answer(sender, TransactionId.of(message, sender), described)
         elif described is not None and message.method in _UPDATES:
-            request = TransactionId.of(message, sender)
-            if not self.finished.has(request, now):
-                dialog.propose(sender, request, described, now + TRANSACTION_SECONDS)
+            dialog.propose(sender, TransactionId.of(message, sender), described, now + TRANSACTION_SECONDS)
 
     def _invite(
         self, message: Message, sender: Side, dialog: Dialog | None, described: Described | None, now: float

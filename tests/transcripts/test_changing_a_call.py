@@ -267,3 +267,13 @@ def test_a_call_outlasts_the_registration_of_its_phone(flow: Flow, alice: Party,
     provider.answers("200 OK", to=b"BYE")
     flow.wait(3601)
     assert not [address for address in flow.sip_ports if address.startswith("10.0.0.12:")]
+
+
+def test_a_change_of_the_far_side_does_not_give_up_the_challenged_one(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 17000))
+    provider.answers("401 Unauthorized", to=b"INVITE")
+    before = flow.rtp
+    provider_reinvites(provider, audio("198.51.100.20", 40000))
+    assert flow.rtp == before

@@ -102,6 +102,15 @@ def test_a_refresh_without_an_interval_ends_the_timer(flow: Flow, alice: Party, 
     assert flow.rtp == UP
 
 
+def test_a_request_that_refreshes_nothing_leaves_the_timer(flow: Flow, alice: Party, provider: Party) -> None:
+    calls(flow, alice, provider, *TIMER)
+    for method in ("PRACK", "INFO", "OPTIONS"):
+        alice.asks(method)
+        provider.answers("200 OK", to=method.encode())
+    silence(flow, 1850)
+    assert flow.open == set()
+
+
 def test_a_call_with_sound_is_not_cut_though_nobody_refreshes_it(flow: Flow, alice: Party, provider: Party) -> None:
     calls(flow, alice, provider, *TIMER)
     for packets in range(300):
@@ -156,8 +165,9 @@ def test_ringing_without_end_is_a_long_call_too(flow: Flow, alice: Party, provid
 
 def test_a_changed_longest_holds_for_calls_that_are_up(flow: Flow, alice: Party, provider: Party) -> None:
     calls(flow, alice, provider)
+    flow.wait(50)
     flow.engine.configure(Settings(media_longest=1000))
-    flow.wait(999)
+    flow.wait(949)
     assert flow.rtp == UP
     flow.wait(1)
     assert flow.open == set()

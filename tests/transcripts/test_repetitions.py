@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.engine import Settings
 from gateway.outcome import Release
 from tests.transcripts.flow import Flow, Party
 from tests.transcripts.messages import audio
@@ -98,8 +99,9 @@ def test_every_message_of_a_call_once_more_after_it(
     told.append((other, other.sent, other.sent_to, set()))
     flow.wait(seconds)
     for party, sent, uri, _ in told:
-        party.sends(sent, uri)
+        copy = party.sends(sent, uri)
         assert (flow.open, flow.calls) == (set(), 0), sent.split(b"\r\n")[0]
+        assert b"10.0.0.11:5060" not in (copy.arrived or b"") or party is provider
     flow.wait(33)
     assert (flow.open, flow.calls) == (set(), 0)
 
@@ -112,8 +114,9 @@ def test_an_invite_repeated_after_its_refusal_begins_no_call(
     sent = alice.sent
     provider.answers(status, tag="bob")
     flow.wait(20)
+    flow.notices.clear()
     again = alice.sends(sent)
-    assert (flow.open, flow.calls) == (set(), 0)
+    assert (flow.open, flow.calls, flow.notices) == (set(), 0, [])
     # it is still the same transaction to its receiver, who may have no other way to learn that his answer was lost
     assert first.arrived is not None
     assert again.arrived is not None
@@ -123,18 +126,20 @@ def test_an_invite_repeated_after_its_refusal_begins_no_call(
     sent = provider.sent
     alice.answers(status, to=b"INVITE")
     flow.wait(20)
+    flow.notices.clear()
     provider.sends(sent, ALICE).leaves_with("INVITE sip:alice@10.0.0.11:5060 SIP/2.0")
-    assert (flow.open, flow.calls) == (set(), 0)
+    assert (flow.open, flow.calls, flow.notices) == (set(), 0, [])
 
 
 def test_the_next_try_of_a_refused_call_is_a_call(flow: Flow, alice: Party, provider: Party) -> None:
-    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 15000))
     first = alice.sent
     provider.answers("302 Moved Temporarily", tag="bob", headers=("Contact: <sip:bob@198.51.100.9>",))
     alice.asks("INVITE", "sip:bob@198.51.100.9", far_tag="", sdp=audio("10.0.0.11", 16384))
     again = flow.rtp
     assert again == {"20002 -> 10.0.0.11:16384 rtp closed"}
     alice.sends(first)
+    assert flow.rtp == again
     moved = b"INVITE sip:bob@198.51.100.9"
     provider.answers("200 OK", tag="bob", to=moved, sdp=audio("198.51.100.20", 40000))
     flow.wait(40)
@@ -150,3 +155,31 @@ def test_an_old_ack_does_not_undo_what_was_agreed_since(flow: Flow, alice: Party
     alice.answers("200 OK", to=b"UPDATE", sdp=audio("10.0.0.11", 17000))
     alice.sends(ack)
     assert media(flow.rtp) == {"10.0.0.11:17000 rtp from 198.51.100.20"}
+
+
+def test_an_offer_of_long_ago_is_none(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    alice.asks("UPDATE", sdp=audio("10.0.0.11", 17000))
+    update = alice.sent
+    provider.answers("488 Not Acceptable Here", to=b"UPDATE")
+    alice.asks("UPDATE", sdp=audio("10.0.0.11", 16384))
+    provider.answers("200 OK", to=b"UPDATE", sdp=audio("198.51.100.20", 40000))
+    before = flow.open
+    flow.wait(100)
+    alice.sends(update)
+    assert flow.open == before
+
+
+def test_a_copy_of_what_is_over_is_not_refused_for_want_of_ports(flow: Flow, alice: Party, provider: Party) -> None:
+    flow.engine.configure(Settings(media_ports=(20000, 20003)))
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    alice.asks("UPDATE", sdp=audio("10.0.0.11", 17000))
+    update = alice.sent
+    provider.answers("488 Not Acceptable Here", to=b"UPDATE")
+    alice.asks("INVITE", call="call-2", sdp=audio("10.0.0.11", 18000))
+    before = flow.rtp
+    assert len(before) == 2
+    assert alice.sends(update).arrived is not None
+    assert flow.rtp == before

@@ -143,6 +143,7 @@ def test_whoever_begins_another_branch_speaks_for_that_alone(flow: Flow, alice: 
     provider.asks("BYE", ALICE, far_tag="alice-tag").is_dropped()
     alice.sends(reply(branch, "200 OK", "alice-other", body=audio("10.0.0.11", 17000)))
     assert len(flow.rtp) == 2
+    provider.asks("BYE", ALICE, far_tag="alice-tag").is_dropped()
     provider.asks("BYE", ALICE, far_tag="alice-other")
     alice.sends(reply(alice.inbox[-1], "200 OK"))
     assert flow.rtp == UP

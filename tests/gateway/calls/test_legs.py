@@ -80,3 +80,13 @@ def test_one_that_made_a_dialog_is_known_for_as_long_as_that(legs: Legs) -> None
     assert legs.invites == {}
     assert [dialog.state for dialog in legs.dialogs.values()] == [DialogState.CONFIRMED]
     assert list(legs.dialogs) == [DialogId(b"a", b"b")]
+
+
+def test_of_branches_that_come_and_go_sixteen_are_remembered(legs: Legs) -> None:
+    take(legs, "INVITE sip:b SIP/2.0")
+    for number in range(20):
+        take(legs, "SIP/2.0 200 OK", tag=f"b{number}")
+        legs.dialogs[DialogId(b"a", b"b%d" % number)].state = DialogState.OVER
+    take(legs, "SIP/2.0 200 OK", tag="last")
+    (invite,) = legs.invites.values()
+    assert (len(invite.gone), len(legs.dialogs)) == (16, 1)
