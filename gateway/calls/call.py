@@ -86,11 +86,12 @@ class Call:
         """
         local = set()
         hosts = set()
-        for each in self.legs.media():
-            if isinstance(each, MediaAddress):
-                local.add(each)
-            else:
-                hosts.add(each.host)
+        for media in self.legs.media():
+            for each in media:
+                if isinstance(each, MediaAddress):
+                    local.add(each)
+                else:
+                    hosts.add(each.host)
         known = frozenset([host for host in hosts if host is not None])
         return frozenset(local), known if len(known) == len(hosts) else None
 

@@ -4,8 +4,6 @@ A leg is a request that begins a dialog and what comes of it. There are several 
 side, and where it passes the same host more than once, through a proxy there.
 """
 
-from collections.abc import Iterator
-
 from gateway.calls.dialog import Dialog, DialogId, DialogState, Event, Invite, InviteState, Side, TransactionId
 from gateway.calls.finished import Finished
 from gateway.calls.media import Described, Media
@@ -44,14 +42,12 @@ class Legs:
         deadlines += [dialog.next_deadline for dialog in self.dialogs.values()]
         return min(deadlines, default=FOREVER)
 
-    def media(self) -> Iterator[Media]:
+    def media(self) -> list[frozenset[Media]]:
         """Whatever may be used just now."""
-        for invite in self._pending():
-            if invite.offer is not None:
-                yield from invite.offer.things
+        everything = [invite.offer.things for invite in self._pending() if invite.offer is not None]
         for dialog in self.dialogs.values():
-            for description in dialog.media.values():
-                yield from description.everything
+            everything += [description.everything for description in dialog.media.values()]
+        return everything
 
     def knows(self, request: TransactionId, now: float) -> bool:
         """Whether it was here already."""
