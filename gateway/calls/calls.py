@@ -245,7 +245,7 @@ def _call_of(name: CallId, message: Message, sender: Side, phone: Endpoint, now:
     if not message.is_request:
         # what the caller described went by before this gateway was there to read it
         unknown = Terms[Media](frozenset({FarHost(None)}))
-        call.legs.begin(Invite.begin(TransactionId.of(message, sender), now, unknown))
+        call.legs.begin(Invite.begin(TransactionId.of(message, sender), message.from_tag, now, unknown))
     return call
 
 

@@ -153,11 +153,13 @@ class TransactionId(NamedTuple):
 class Invite:
     """One INVITE transaction.
 
-    `offer` is what its request described, if anything, `dialog` the one it was sent in, `gone` the dialogs that it
-    made and that are over, with whether they were answered: a late copy of what was said in them revives none.
+    `tag` is its caller's, `offer` what its request described, if anything, `dialog` the one it was sent in, `gone` the
+    dialogs that it made and that are over, with whether they were answered: a late copy of what was said in them
+    revives none.
     """
 
     id: TransactionId
+    tag: bytes
     deadline: float
     offer: Terms[Media] | None = None
     state: InviteState = InviteState.TRYING
@@ -165,9 +167,9 @@ class Invite:
     gone: dict[DialogId, bool] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, name: TransactionId, now: float, offer: Terms[Media] | None = None) -> "Invite":
+    def begin(cls, name: TransactionId, tag: bytes, now: float, offer: Terms[Media] | None = None) -> "Invite":
         """A request that has just been sent."""
-        return cls(name, now + INVITE_PATIENCE[InviteState.TRYING], offer)
+        return cls(name, tag, now + INVITE_PATIENCE[InviteState.TRYING], offer)
 
     @property
     def is_pending(self) -> bool:

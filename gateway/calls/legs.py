@@ -130,7 +130,7 @@ class Legs:
             self._invite(message, sender, dialog, described, now)
         elif message.method == b"CANCEL":
             invite = self._cancelled(TransactionId.of(message, sender))
-            if invite is not None:
+            if invite is not None and invite.tag == message.from_tag:
                 invite.happens(Event.CANCEL, now)
         elif dialog is None:
             return
@@ -145,9 +145,10 @@ class Legs:
         self, message: Message, sender: Side, dialog: Dialog | None, described: Described | None, now: float
     ) -> None:
         request = TransactionId.of(message, sender)
-        if self.knows(request, now):
+        is_stray = dialog is None and message.to_tag and (self.dialogs or self.invites)
+        if is_stray or self.knows(request, now):
             return
-        invite = self.invites[request] = Invite.begin(request, now)
+        invite = self.invites[request] = Invite.begin(request, message.from_tag, now)
         if dialog is not None:
             invite.dialog = dialog.id
             if described is not None:
@@ -176,6 +177,8 @@ class Legs:
         if invite is None:
             if dialog is not None and described is not None and succeeds:
                 dialog.answer(sender, request, described)
+            return
+        if invite.tag not in name or invite.dialog not in (None, name):
             return
         if message.status >= 300:
             if invite.happens(_failure(message.status), now):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.transcripts.flow import Flow, Party
-from tests.transcripts.messages import audio, sdp
+from tests.transcripts.messages import audio, reply, sdp
 from tests.transcripts.test_incoming_call import register
 
 ALICE = "sip:alice@203.0.113.1:5060"
@@ -277,3 +277,49 @@ def test_a_change_of_the_far_side_does_not_give_up_the_challenged_one(
     before = flow.rtp
     provider_reinvites(provider, audio("198.51.100.20", 40000))
     assert flow.rtp == before
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "PRACK", "ACK"])
+@pytest.mark.parametrize("far_tag", ["mallory", "", "service-tag"])
+def test_a_change_with_other_tags_changes_nothing(
+    flow: Flow, alice: Party, provider: Party, method: str, far_tag: str
+) -> None:
+    if method != "INVITE" or far_tag:
+        provider.asks(method, ALICE, far_tag=far_tag, sdp=audio("198.51.100.30", 41000))
+        assert flow.rtp == UP
+    alice.asks(method, far_tag="mallory", sdp=audio("10.0.0.11", 17000)).passes()
+    assert flow.rtp == UP
+    provider.answers("200 OK", sdp=audio("198.51.100.30", 41000))
+    assert flow.rtp == UP
+
+
+@pytest.mark.parametrize("status", ["183 Session Progress", "200 OK", "488 Not Acceptable Here"])
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "PRACK"])
+def test_a_response_with_other_tags_changes_nothing(
+    flow: Flow, alice: Party, provider: Party, method: str, status: str
+) -> None:
+    alice.asks(method, sdp=audio("10.0.0.11", 17000))
+    before = flow.rtp
+    sdp_of_it = "" if "488" in status else audio("198.51.100.30", 41000)
+    right = reply(provider.inbox[-1], status, body=sdp_of_it)
+    for tag in (b"alice-tag", b"service-tag"):
+        provider.sends(right.replace(b";tag=" + tag, b";tag=mallory"))
+        assert flow.rtp == before
+    provider.sends(right)
+    assert flow.rtp != before or status.startswith("183")
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+@pytest.mark.parametrize("who", ["alice", "provider"])
+def test_streams_come_and_go_whoever_asks(flow: Flow, alice: Party, provider: Party, method: str, who: str) -> None:
+    audio_only = {"alice": audio("10.0.0.11", 16384), "service": audio("198.51.100.20", 40000)}
+    both = {
+        "alice": sdp("10.0.0.11", "m=audio 16384 RTP/AVP 0", "m=video 18000 RTP/AVP 31"),
+        "service": sdp("198.51.100.20", "m=audio 40000 RTP/AVP 0", "m=video 40002 RTP/AVP 31"),
+    }
+    one, other = (alice, provider) if who == "alice" else (provider, alice)
+    for said, expected in ((both, 2), (audio_only, 1), (both, 2)):
+        one.asks(method, "" if one is alice else ALICE, sdp=said[one.name])
+        other.answers("200 OK", to=method.encode(), sdp=said[other.name])
+        assert len(flow.rtp) == expected
+        assert flow.rtp >= UP

@@ -28,7 +28,7 @@ HERE = MediaAddress(Endpoint("10.0.0.11", 16384), None, Purpose.UDPTL)
 
 
 def invite(state: InviteState = InviteState.TRYING) -> Invite:
-    made = Invite.begin(REQUEST, 0.0)
+    made = Invite.begin(REQUEST, b"a", 0.0)
     made.state = state
     return made
 
@@ -95,7 +95,7 @@ def test_a_dialogs_name_is_the_same_in_all_its_messages(
 
 
 def test_a_dialog_begins_with_what_its_invite_offered() -> None:
-    transaction = Invite.begin(REQUEST, 0.0, Terms(frozenset({HERE})))
+    transaction = Invite.begin(REQUEST, b"a", 0.0, Terms(frozenset({HERE})))
     dialog = Dialog.of(NAME, transaction)
     assert dialog.media[Side.INSIDE].everything == {HERE}
     assert dialog.media[Side.INSIDE].current.things == frozenset()
