@@ -129,9 +129,7 @@ class Call:
         if sender is Side.INSIDE:
             if message.is_request:
                 self.parties.meet(host)
-        elif host in self.parties:
-            self.parties.hear(message, host)
-        elif _is_first_invite(message):
+        elif not self.parties.hear(message, host) and _is_first_invite(message):
             self.parties.invite(TransactionId.of(message, sender), host)
 
     def observe(self, packets: int, now: float) -> None:

@@ -153,8 +153,8 @@ class TransactionId(NamedTuple):
 class Invite:
     """One INVITE transaction.
 
-    `tag` is its caller's, `offer` what its request described, if anything, `dialog` the one it was sent in, `gone` the
-    dialogs that it made and that are over, with whether they were answered: a late copy of what was said in them
+    `tag` is its caller's, `offer` what its request described, if anything, `dialog` the one it was sent in, `gone`
+    the dialogs that it made and that are over, with whether they were answered: a late copy of what was said in them
     revives none.
     """
 

@@ -41,17 +41,18 @@ class Parties:
         """The call came in with that INVITE: its next hop is its topmost Record-Route, else its Contact."""
         self._next_hop = invite.first.get(b"record-route") or invite.first.get(b"contact")
 
-    def hear(self, message: Message, host: str) -> None:
-        """A message from a party was followed; what it names is read when somebody unknown speaks."""
+    def hear(self, message: Message, host: str) -> bool:
+        """A message is followed; if it is from a party, what it names is kept for when somebody unknown speaks."""
         if host not in self._met:
+            if not self._is_named(host):
+                return False
             self.meet(host)
-        if message.method not in _TARGETS or message.status == 100:
-            return
-        contact = message.first.get(b"contact", b"")
-        if contact in self._named or len(self._named) >= _MOST_NAMINGS:
-            return
-        if len(message.data) <= _LONGEST_NAMING:
-            self._named[contact] = message.headers
+        if message.method in _TARGETS and message.status != 100:
+            contact = message.first.get(b"contact", b"")
+            is_new = contact not in self._named and len(self._named) < _MOST_NAMINGS
+            if is_new and len(message.data) <= _LONGEST_NAMING:
+                self._named[contact] = message.headers
+        return True
 
     def invite(self, request: TransactionId, host: str) -> None:
         """Somebody else began a branch of the call: he speaks for that, and for nothing else of it."""

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.transcripts.flow import Flow, Party
-from tests.transcripts.messages import audio
+from tests.transcripts.messages import audio, reply
 
 OFFER = audio("10.0.0.11", 16384)
 OPEN = {"20000 -> 10.0.0.11:16384 rtp closed"}
@@ -64,6 +64,15 @@ def test_a_cancel_with_another_tag_cancels_nothing(flow: Flow, alice: Party, pro
     alice.legs["call-1"].own_tag = own
     flow.wait(100)
     assert flow.rtp == OPEN
+
+
+def test_an_answer_to_another_caller_is_none(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    refusal = reply(provider.inbox[-1], "486 Busy Here", "bob")
+    provider.sends(refusal.replace(b";tag=alice-tag", b";tag=mallory"))
+    assert flow.rtp == OPEN
+    provider.sends(refusal)
+    assert flow.open == set()
 
 
 def test_a_challenge_that_the_phone_does_not_take_up_closes(flow: Flow, alice: Party, provider: Party) -> None:
