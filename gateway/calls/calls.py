@@ -130,7 +130,10 @@ class Calls:
             call.heard = now
             incoming = ", incoming" if call.caller is Side.OUTSIDE else ""
             self._news.append((call, f"answered after {now - call.since:.1f} s{incoming}"))
-        self._settle(call, _ending(message), now)
+        if described is None and 0 < message.status < 199:
+            self._wake(call)  # ringing moves no media
+        else:
+            self._settle(call, _ending(message), now)
 
     def withdraw(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
         """Take back a request that `take` followed and that never left."""
