@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.engine import Settings
 from tests.transcripts.flow import Flow, Party
 from tests.transcripts.messages import audio, reply
 
@@ -137,6 +138,8 @@ def test_whoever_begins_another_branch_speaks_for_that_alone(flow: Flow, alice: 
     is_called(alice, provider)
     provider.moves(SCANNER)
     provider.legs["call-1"].cseq = 0
+    provider.asks("INVITE", ALICE, branch="strange", far_tag="", sdp=OTHERS).is_dropped()
+    flow.engine.configure(Settings(callers="any"))
     provider.asks("INVITE", ALICE, branch="other", far_tag="", sdp=OTHERS)
     branch = alice.inbox[-1]
     assert branch.startswith(b"INVITE")
@@ -178,6 +181,7 @@ def test_a_call_knows_so_many_parties(flow: Flow, alice: Party, provider: Party)
 
 
 def test_another_call_of_the_same_phone_is_none_of_its_business(flow: Flow, alice: Party, provider: Party) -> None:
+    flow.engine.configure(Settings(callers="any"))
     calls(alice, provider)
     provider.moves("198.51.100.2")
     provider.asks("INVITE", ALICE, call="call-2", sdp=THEIRS)
