@@ -76,11 +76,14 @@ class Callers:
 
     def admits(self, source: str, host: str, now: float) -> bool:
         """Whether whoever sends from that outside address may ring at that inside host."""
-        if self._admits_all or self._registrations.is_at(host, source):
+        known = self._admits_all or self.trusts(source, host)
+        return known or (self._admits_known and self._is_addressee(source, host, now))
+
+    def trusts(self, source: str, host: str) -> bool:
+        """Whether that outside address is of the inside host's provider, or named by the operator."""
+        if self._registrations.is_at(host, source):
             return True
-        if self._admits_known:
-            return self._is_sibling(source, host) or self._is_addressee(source, host, now)
-        return source in self._networks
+        return self._is_sibling(source, host) if self._admits_known else source in self._networks
 
     def check(self, request: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
         """StrangerError for a request, of no call known here, that the phone is not to hear."""

@@ -99,13 +99,14 @@ class Sip(msgspec.Struct, frozen=True):
 
 
 class Media(msgspec.Struct, frozen=True):
-    """The ports that calls get, who may send to them, and how long a call may be silent."""
+    """The ports that calls get, who may send to them, how long a call may be silent, and how long it may last."""
 
     ports: Annotated[
         PortRange, Meta(description='"LOW-HIGH" within 1024-65535, with at least one even port and its next')
     ] = PortRange((20000, 29999))
     source: Annotated[Literal["signalled", "any"], Meta(description='"signalled" or "any"')] = "signalled"
     silence: _Seconds = 300.0
+    longest: _Seconds = 86400.0
 
 
 class Control(msgspec.Struct, frozen=True):

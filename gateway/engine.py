@@ -60,6 +60,7 @@ class Settings:
     media_ports: tuple[int, int] = (20000, 29999)
     media_source: Literal["signalled", "any"] = "signalled"
     media_silence: float = 300.0
+    media_longest: float = 86400.0
     public_ports: tuple[int, int] = (5062, 5999)
     idle: float = 3600.0
     taken_ports: frozenset[int] = frozenset()
@@ -78,7 +79,7 @@ class Engine:
         self._refusals = Refusals()
         self.ledger = Ledger(settings.media_ports, settings.public_ports, settings.taken_ports)
         self.registrations = Registrations(self.ledger)
-        self.calls = Calls(self.ledger, settings.media_source, settings.media_silence)
+        self.calls = Calls(self.ledger, settings.media_source, settings.media_silence, settings.media_longest)
         self.callers = Callers(self.registrations, self.ledger, settings.callers, settings.idle)
         self.counters: Counter[str] = Counter()
 
@@ -87,7 +88,7 @@ class Engine:
         self._settings = settings
         self._inside = Inside(self._inside.networks, Networks(settings.media_hosts))
         self.ledger.use_ports(settings.media_ports, settings.public_ports, settings.taken_ports)
-        self.calls.configure(settings.media_source, settings.media_silence)
+        self.calls.configure(settings.media_source, settings.media_silence, settings.media_longest)
         self.callers.configure(settings.callers, settings.idle)
 
     def place(self, networks: Networks, own: str | None, announced: str | None) -> None:
@@ -182,14 +183,14 @@ class Engine:
         described = of_phone(session, phone.ip, self._inside) if in_dialog and session is not None else None
         addresses = listening_at(message, phone, self._inside)
         if in_dialog:
-            self._make_sure_of_call(message, described, phone)
+            self._make_sure_of_call(message, described, phone, now)
         registers = message.is_request and message.method == b"REGISTER"
         if registers:
             registers = self.registrations.requested(message, addresses, datagram.destination, now).has_effect
         self._hold_phone(addresses, now, registers=registers)
-        if in_dialog:
-            self.calls.take(message, Side.INSIDE, phone, described, now)
-            self._make_sure_of_leases(described)
+        if message.method != b"REGISTER":
+            self.calls.take(message, Side.INSIDE, addresses, datagram.destination.ip, described, now)
+            self._make_sure_of_leases(message, described, phone, now)
         if message.is_request:
             self.callers.wrote(addresses, datagram.destination, now)
         return rewrite(message, session, Outward(self.ledger, self.ledger.public, phone, self._inside.networks.hint))
@@ -205,22 +206,30 @@ class Engine:
             raise NotUnderstoodError("the outside interface has no address that it could speak of")
         if self._refusals.is_ack(message, Side.OUTSIDE, now):
             return None
+        if not self._is_party(message, datagram.source, phone, now):
+            raise StrangerError("third address", f"{datagram.source.ip} is no party of this call")
         session = self._session(message, datagram)
         # what the answer takes away must still be there to translate it
         payload = rewrite(message, session, Inward(self.ledger, public, phone))
-        if message.method in _DIALOG_METHODS:
-            described = None if session is None else of_far_side(session, public)
+        if message.method != b"REGISTER":
+            in_dialog = message.method in _DIALOG_METHODS
+            described = of_far_side(session, public) if in_dialog and session is not None else None
             if message.is_request and message.method == b"INVITE":
                 self._make_sure_of_ports(message, session, phone)
-            self.calls.take(message, Side.OUTSIDE, phone, described, now)
-        elif message.method == b"REGISTER" and not message.is_request:
+            self.calls.take(message, Side.OUTSIDE, (phone,), datagram.source.ip, described, now)
+        elif not message.is_request:
             self._registered(message, datagram.source, phone, now)
         return payload
 
     def _make_sure_of_caller(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
-        """Strangers reach no phone. Within a call that is known here, it is for the call to know its parties."""
-        if CallId(message.call_id, phone.ip) not in self.calls:
+        """Strangers reach no phone. Within a dialog of a known call, it is for the call to know its parties."""
+        begins = message.method == b"INVITE" and not message.to_tag
+        if begins or CallId(message.call_id, phone.ip) not in self.calls:
             self.callers.check(message, source, phone, now)
+
+    def _is_party(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> bool:
+        """Whether a message of a known call comes from who has a part in it; the phone's provider always has."""
+        return self.calls.is_party(message, phone, source.ip, now) or self.callers.trusts(source.ip, phone.ip)
 
     def _session(self, message: Message, datagram: Datagram) -> sdp.Session | None:
         """The session description in a message; outside of offer and answer a broken one is nothing but text."""
@@ -257,17 +266,25 @@ class Engine:
         if needed > self.ledger.media_pairs_left:
             raise NoPortLeftError("no media ports left for the answer: widen media.ports")
 
-    def _make_sure_of_call(self, message: Message, described: Described | None, phone: Endpoint) -> None:
+    def _make_sure_of_call(self, message: Message, described: Described | None, phone: Endpoint, now: float) -> None:
         """Only an INVITE or its answer can bring media into a call that is not known here."""
         if described is None or not described.media or message.method == b"INVITE":
             return
-        if CallId(message.call_id, phone.ip) not in self.calls:
+        known = CallId(message.call_id, phone.ip) in self.calls
+        if not known and not self.calls.has_finished(message, Side.INSIDE, phone, now):
             raise NotUnderstoodError("media in a call that began before this gateway")
 
-    def _make_sure_of_leases(self, described: Described | None) -> None:
-        """A description of media that no known call has would leave half rewritten."""
+    def _make_sure_of_leases(
+        self, message: Message, described: Described | None, phone: Endpoint, now: float
+    ) -> None:
+        """A description of media that no known call has would leave half rewritten.
+
+        It may so in the copy of a message that did its work: whoever has that looks at no more than its headers.
+        """
         for media in () if described is None else described.media:
             if isinstance(media, MediaAddress) and self.ledger.of_inside(media.rtp) is None:
+                if self.calls.has_finished(message, Side.INSIDE, phone, now):
+                    return
                 raise NotUnderstoodError(f"media at {media.rtp} in a call that began before this gateway")
 
     def _registered(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> None:

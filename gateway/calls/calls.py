@@ -1,14 +1,15 @@
 """All calls: which message belongs to which, and what the ledger holds for each."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gateway.calls.bindings import MediaAddress
 from gateway.calls.call import Call, CallId
 from gateway.calls.deadlines import Deadlines
-from gateway.calls.dialog import Invite, Side
+from gateway.calls.dialog import Invite, Side, TransactionId
+from gateway.calls.finished import Finished
 from gateway.calls.ledger import Ledger
 from gateway.calls.media import Described, FarHost, Media
 from gateway.errors import LimitError
@@ -18,30 +19,44 @@ from gateway.sip.message import Message
 from gateway.sip.uri import address_of_record
 from rules.model import Endpoint, Traffic
 
+_FOREVER = float("inf")
 _MOST_CALLS = 2000  # of one phone address: more than a switchboard has; a flood from outside ends there
+
+
+class _Over(NamedTuple):
+    """A call that has ended: its requests that are over, and for how long a copy of one may come."""
+
+    until: float
+    finished: Finished
 
 
 class Calls:
     """The owner of every call; each one's media are held in the ledger exactly while it lasts.
 
     `source` is "signalled" (only hosts that the far side's SDP names may send in) or "any"; `silence` the seconds
-    without media after which an answered call that nobody holds is given up.
+    without media after which an answered call that nobody holds is given up, `longest` those after which any is.
     """
 
-    def __init__(self, ledger: Ledger, source: Literal["signalled", "any"], silence: float) -> None:
+    def __init__(
+        self, ledger: Ledger, source: Literal["signalled", "any"], silence: float, longest: float = _FOREVER
+    ) -> None:
         self._ledger = ledger
         self._source = source
         self._silence = silence
-        self._calls: dict[CallId, Call] = {}
+        self._longest = longest
+        self._calls: dict[tuple[bytes, str], Call] = {}  # by CallId
         self._of_phone: Counter[str] = Counter()
         self._deadlines = Deadlines[CallId]()
         self._news: list[tuple[Call, str]] = []
-        self._over: dict[CallId, float] = {}
+        self._over: dict[CallId, _Over] = {}
 
-    def configure(self, source: Literal["signalled", "any"], silence: float) -> None:
-        """Follow the operator's changed mind; calls that are up take it over with their next message."""
+    def configure(self, source: Literal["signalled", "any"], silence: float, longest: float) -> None:
+        """Follow the operator's changed mind; for `source`, calls that are up do with their next message."""
         self._source = source
         self._silence = silence
+        self._longest = longest
+        for call in self:
+            self._wake(call)
 
     def __iter__(self) -> Iterator[Call]:
         return iter(self._calls.values())
@@ -52,44 +67,79 @@ class Calls:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def take(self, message: Message, sender: Side, phone: Endpoint, described: Described | None, now: float) -> None:
+    def is_party(self, message: Message, phone: Endpoint, source: str, now: float) -> bool:
+        """Whether a message from outside for that phone may come from the address `source`.
+
+        One that belongs to no known call may come from anywhere; one of a call only from a party of it.
+        """
+        call = self._calls.get((message.call_id, phone.ip))
+        return call is None or call.admits(message, source, now)
+
+    def has_finished(self, message: Message, sender: Side, phone: Endpoint, now: float) -> bool:
+        """Whether it is the late copy of a message that was followed, and needs nothing any more."""
+        name = CallId(message.call_id, phone.ip)
+        request = TransactionId.of(message, sender)
+        call = self._calls.get(name)
+        if call is not None:
+            return call.legs.finished.has(request, now)
+        return name in self._over and self._over[name].finished.has(request, now)
+
+    def take(
+        self,
+        message: Message,
+        sender: Side,
+        phones: Sequence[Endpoint],
+        host: str,
+        described: Described | None,
+        now: float,
+    ) -> None:
         """Follow one message of a call and hold what it needs.
 
+        `phones` is the phone's address and where else it says that it listens, `host` the other party's address.
         Raises, before anything is changed, LimitError when there is no port for what it describes or no room for
         another call of that phone, ForeignAddressError when an address is in use for SIP, and NotUnderstoodError when
         it brings more than any call has.
         """
-        name = CallId(message.call_id, phone.ip)
-        call = self._calls.get(name)
+        phone = phones[0]
+        call = self._calls.get((message.call_id, phone.ip))
         if call is None:
-            if not self._begins_call(name, message, sender, described, now):
+            call = self._begun_by(message, sender, phone, host, described, now)
+            if call is None:
                 return
-            if self._of_phone[phone.ip] >= _MOST_CALLS:
-                raise LimitError(f"{phone.ip} has {_MOST_CALLS} calls already, the most for one phone")
-            call = _call_of(name, message, sender, phone, now)
         elif described is not None or message.method == b"INVITE":
+            if message.is_request and self.has_finished(message, sender, phone, now):
+                return
             call.check(message, sender, described)
         if described is not None:
             self._ledger.check_media(media for media in described.media if isinstance(media, MediaAddress))
-        if call.met is None:
-            self._ledger.hold_signalling(phone, call.holder, float("inf"), now)
-            self._calls[name] = call
+        is_new = not call.phones
+        for address in phones:
+            if address not in call.phones:
+                self._ledger.hold_signalling(address, call.holder, _FOREVER, now)
+                call.phones.add(address)
+        if is_new:
+            self._calls[call.id] = call
             self._of_phone[phone.ip] += 1
             # strangers can begin calls without end; of those that come in, people read when they are answered
             if call.caller is Side.INSIDE:
                 self._news.append((call, "begins, outgoing"))
-        call.take(message, sender, described, now)
+        call.meet(message, sender, host)
+        call.legs.take(message, sender, described, now)
         if not call.was_answered and call.is_up:
             call.was_answered = True
+            call.heard = now
             incoming = ", incoming" if call.caller is Side.OUTSIDE else ""
             self._news.append((call, f"answered after {now - call.since:.1f} s{incoming}"))
-        self._settle(call, _ending(message), now)
+        if described is None and 0 < message.status < 199:
+            self._wake(call)  # ringing moves no media
+        else:
+            self._settle(call, _ending(message), now)
 
     def withdraw(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
         """Take back a request that `take` followed and that never left."""
         call = self._calls.get(CallId(message.call_id, phone.ip))
         if call is not None:
-            call.withdraw(message, sender, now)
+            call.legs.withdraw(message, sender, now)
             self._settle(call, "refused here", now)
 
     def next_timer(self) -> float | None:
@@ -97,24 +147,31 @@ class Calls:
         return self._deadlines.next()
 
     def handle_timer(self, now: float) -> None:
-        """Give up transactions and dialogs that nobody answered."""
+        """Give up transactions and dialogs that nobody answered, and calls that last for too long."""
         for name in self._deadlines.due(now):
             call = self._calls.get(name)
-            if call is not None:
-                call.time_out(now)
+            if call is None:
+                continue
+            if call.since + self._longest <= now:
+                call.legs.hang_up(now)
+                self._settle(call, f"lasted for {self._longest:.0f} s (media.longest)", now)
+            else:
+                call.legs.time_out(now)
                 self._settle(call, "no answer", now)
 
     def observe(self, traffic: Mapping[Endpoint, Traffic], now: float) -> None:
-        """Take note of the packets counted at each media address; calls that fell silent both ways end."""
-        for call in list(self._calls.values()):
+        """Take note of the packets counted at each media address.
+
+        Calls that fell silent both ways end, and those whose session nobody refreshed if they are silent since.
+        """
+        for call in list(self):
             seen = [traffic[inside] for inside in self._ledger.of_holder(call.holder) if inside in traffic]
-            packets = sum(inward + outward for inward, outward in seen)
-            if packets != call.packets or call.is_on_hold or not call.is_up:
-                call.packets = packets
-                call.heard = now
-            elif now - call.heard >= self._silence:
-                call.hang_up()
+            call.observe(sum(inward + outward for inward, outward in seen), now)
+            if now - call.heard >= self._silence:
+                call.legs.hang_up(now)
                 self._settle(call, f"no media here for {self._silence:.0f} s", now)
+            elif call.legs.expire(call.counted, now):
+                self._settle(call, "its session was not refreshed", now)
 
     def take_news(self) -> list[tuple[Call, str]]:
         """What became of calls since the last time, in words."""
@@ -124,12 +181,12 @@ class Calls:
     def _settle(self, call: Call, why: str, now: float) -> None:
         """Make the ledger hold for a call exactly what it now needs."""
         holder = call.holder
-        if call.is_over:
+        if call.legs.is_over:
             self._forget(call, now)
             self._ledger.release(holder)
             self._news.append((call, f"ended after {now - call.since:.1f} s: {why}"))
             return
-        self._deadlines.wake(call.id, call.deadline)
+        self._wake(call)
         streams, hosts = call.media
         needs = (streams, None if self._source == "any" else hosts)
         if needs == call.met:
@@ -137,42 +194,61 @@ class Calls:
         self._ledger.hold_media(*needs, holder, now)
         call.met = needs
 
-    def _begins_call(
-        self, name: CallId, message: Message, sender: Side, described: Described | None, now: float
-    ) -> bool:
-        """An INVITE, or a phone's own description in a call that began before this gateway did.
+    def _wake(self, call: Call) -> None:
+        self._deadlines.wake(call.id, min(call.legs.deadline, call.since + self._longest))
 
-        An answer that is repeated after its call has ended is neither.
+    def _begun_by(
+        self, message: Message, sender: Side, phone: Endpoint, host: str, described: Described | None, now: float
+    ) -> Call | None:
+        """The call that a message begins: an INVITE, or a phone's own description in one from before this gateway.
+
+        A copy that comes after its call has ended is neither.
         """
         if message.method != b"INVITE":
-            return False
+            return None
+        name = CallId(message.call_id, phone.ip)
+        over = self._over.get(name)
+        if over is not None and over.until <= now:
+            over = None
         if message.is_request:
-            return True
-        has_media = described is not None and bool(described.media)
-        return sender is Side.INSIDE and has_media and self._over.get(name, 0.0) <= now
+            begins = over is None or not over.finished.has(TransactionId.of(message, sender), now)
+        else:
+            begins = over is None and sender is Side.INSIDE and described is not None and bool(described.media)
+        if not begins:
+            return None
+        if self._of_phone[phone.ip] >= _MOST_CALLS:
+            raise LimitError(f"{phone.ip} has {_MOST_CALLS} calls already, the most for one phone")
+        call = _call_of(name, message, sender, phone, now)
+        call.parties.meet(host)
+        if over is not None:
+            call.legs.finished = over.finished
+        return call
 
     def _forget(self, call: Call, now: float) -> None:
-        """The call is over; only its name is kept for a while, since its last answer may be repeated."""
+        """The call is over; only its requests are remembered for a while, since they may be repeated."""
         del self._calls[call.id]
         self._of_phone[call.id.phone] -= 1
         if not self._of_phone[call.id.phone]:
             del self._of_phone[call.id.phone]
-        for name, until in list(islice(self._over.items(), 2)):
-            if until <= now:
+        for name, over in list(islice(self._over.items(), 2)):
+            if over.until <= now:
                 del self._over[name]
         self._over.pop(call.id, None)
+        call.legs.hang_up(now)
         # for so long a 2xx without its ACK is repeated (RFC 3261 section 13.3.1.4)
-        self._over[call.id] = now + TRANSACTION_SECONDS
+        self._over[call.id] = _Over(now + TRANSACTION_SECONDS, call.legs.finished)
 
 
 def _call_of(name: CallId, message: Message, sender: Side, phone: Endpoint, now: float) -> Call:
     caller = sender if message.is_request else sender.other
     peer = message.value(b"to" if caller is Side.INSIDE else b"from")
     call = Call(name, phone, caller, address_of_record(peer), now, heard=now)
+    if message.is_request and caller is Side.OUTSIDE:
+        call.parties.begin(message)
     if not message.is_request:
         # what the caller described went by before this gateway was there to read it
         unknown = Terms[Media](frozenset({FarHost(None)}))
-        call.invites[caller, message.cseq] = Invite.begin(caller, message.cseq, now, unknown)
+        call.legs.begin(Invite.begin(TransactionId.of(message, sender), message.from_tag, now, unknown))
     return call
 
 

@@ -3,14 +3,18 @@
 A pair that is not in a table is not an error: nothing happens (a late or repeated message).
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import NamedTuple
 
 from gateway.calls.media import Described, Media
 from gateway.sdp.offer_answer import Description, Terms
-from gateway.sip.grammar import TRANSACTION_SECONDS
+from gateway.sip.grammar import LWS, TRANSACTION_SECONDS
 from gateway.sip.message import Message
+
+# of a Via line, and so of its topmost via-parm; one from before RFC 3261 may have none
+_BRANCH = re.compile(rb";" + LWS + rb"(?i:branch)" + LWS + rb"=" + LWS + rb"([^\s;,]++)")
 
 
 class Side(StrEnum):
@@ -35,6 +39,7 @@ class Event(StrEnum):
     CANCEL = auto()
     BYE = auto()
     GONE = auto()
+    EXPIRED = auto()
     TIMEOUT = auto()
 
 
@@ -85,6 +90,7 @@ DIALOG_TRANSITIONS: dict[tuple[DialogState, Event], DialogState] = {
     (DialogState.EARLY, Event.FAILURE): DialogState.OVER,
     (DialogState.EARLY, Event.BYE): DialogState.ENDING,
     (DialogState.CONFIRMED, Event.BYE): DialogState.ENDING,
+    (DialogState.CONFIRMED, Event.EXPIRED): DialogState.OVER,
     # a challenged BYE comes again with credentials; until then the call stands
     (DialogState.ENDING, Event.CHALLENGE): DialogState.CONFIRMED,
     (DialogState.ENDING, Event.GONE): DialogState.OVER,
@@ -124,26 +130,46 @@ class DialogId(NamedTuple):
         return cls(from_tag, to_tag) if caller is Side.INSIDE else cls(to_tag, from_tag)
 
 
-@dataclass(slots=True)
-class Invite:
-    """One INVITE transaction; `offer` is what its request described, if anything, `dialog` the one it was sent in."""
+class TransactionId(NamedTuple):
+    """A request and its responses within a call: who asks, the CSeq number, and the branch of the topmost Via.
+
+    One Call-ID may pass the same host with the same CSeq more than once, through a proxy there or from a fork: only
+    the branch tells such requests apart (RFC 3261 section 17.1.3).
+    """
 
     caller: Side
     cseq: int
+    branch: bytes
+
+    @classmethod
+    def of(cls, message: Message, sender: Side) -> "TransactionId":
+        """The transaction of a request or response; the ACK of a 2xx has one of its own."""
+        found = _BRANCH.search(message.first[b"via"])
+        caller = sender if message.is_request else sender.other
+        return cls(caller, message.cseq, b"" if found is None else found[1])
+
+
+@dataclass(slots=True)
+class Invite:
+    """One INVITE transaction.
+
+    `tag` is its caller's, `offer` what its request described, if anything, `dialog` the one it was sent in, `gone`
+    the dialogs that it made and that are over, with whether they were answered: a late copy of what was said in them
+    revives none.
+    """
+
+    id: TransactionId
+    tag: bytes
     deadline: float
     offer: Terms[Media] | None = None
     state: InviteState = InviteState.TRYING
     dialog: DialogId | None = None
+    gone: dict[DialogId, bool] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, caller: Side, cseq: int, now: float, offer: Terms[Media] | None = None) -> "Invite":
+    def begin(cls, name: TransactionId, tag: bytes, now: float, offer: Terms[Media] | None = None) -> "Invite":
         """A request that has just been sent."""
-        return cls(caller, cseq, now + INVITE_PATIENCE[InviteState.TRYING], offer)
-
-    @property
-    def id(self) -> tuple[Side, int]:
-        """Its name within the call."""
-        return self.caller, self.cseq
+        return cls(name, tag, now + INVITE_PATIENCE[InviteState.TRYING], offer)
 
     @property
     def is_pending(self) -> bool:
@@ -162,20 +188,30 @@ class Invite:
 
 @dataclass(slots=True)
 class Dialog:
-    """One dialog and what each party described in it; `invite` names the transaction that made it."""
+    """One dialog and what each party described in it; `invite` names the transaction that made it.
+
+    `expiry` is when its session is over unless it is refreshed (RFC 4028). `accepted` and `settled` are, by party,
+    the highest CSeq of its INVITEs with a 2xx and of its decided offers, `said` what it described last in a response
+    to an INVITE or in an ACK: by these an old message is known that comes late or again.
+    """
 
     id: DialogId
-    invite: tuple[Side, int]
+    invite: TransactionId
     media: dict[Side, Description[Media]]
     state: DialogState = DialogState.EARLY
     deadline: float = _FOREVER
+    expiry: float = _FOREVER
+    accepted: dict[Side, int] = field(default_factory=dict)
+    settled: dict[Side, int] = field(default_factory=dict)
+    said: dict[Side, tuple[Side, int, Described]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: DialogId, invite: Invite) -> "Dialog":
         """A dialog begins with what its INVITE offered, still to be agreed."""
         dialog = cls(name, invite.id, {side: Description() for side in Side})
         if invite.offer is not None:
-            dialog.media[invite.caller] = dialog.media[invite.caller].propose(invite.cseq, invite.offer)
+            caller = invite.id.caller
+            dialog.media[caller] = dialog.media[caller].propose(invite.id, invite.offer)
         return dialog
 
     @property
@@ -208,21 +244,50 @@ class Dialog:
         for side, description in self.media.items():
             self.media[side] = description.expire(now)
 
-    def announce(self, sender: Side, described: Described) -> None:
-        """A party described its media in a response or an ACK."""
-        self.media[sender] = self.media[sender].announce(self._meant(sender, described))
+    def accept(self, request: TransactionId) -> bool:
+        """An INVITE was answered by a 2xx; False if a newer one was before, or this one."""
+        newest = self.accepted.get(request.caller, -1)
+        self.accepted[request.caller] = max(newest, request.cseq)
+        return request.cseq > newest
 
-    def propose(self, sender: Side, cseq: int, described: Described, until: float = _FOREVER) -> None:
-        """A party described its media in a request that may be refused, or be answered by nobody until then."""
-        self.media[sender] = self.media[sender].propose(cseq, self._meant(sender, described), until)
+    def conclude(self, sender: Side, described: Described) -> None:
+        """A party described its media in the 2xx of an UPDATE or PRACK; no offer of its own is open then."""
+        self.media[sender] = Description(self._meant(sender, described))
 
-    def agree(self, sender: Side, cseq: int) -> None:
-        """The request of that number was accepted."""
-        self.media[sender] = self.media[sender].agree(cseq)
+    def answer(self, sender: Side, request: TransactionId, described: Described) -> None:
+        """A party described its media in a response to an INVITE or in an ACK; a late or repeated one says nothing.
 
-    def withdraw(self, sender: Side, cseq: int) -> None:
-        """The request of that number was refused."""
-        self.media[sender] = self.media[sender].withdraw(cseq)
+        A session moved on by UPDATE must not be thrown back by a copy of the response that began it.
+        """
+        newest = self.accepted.get(request.caller, -1)
+        if sender is request.caller:  # an ACK, and offers of its sender may have been decided since
+            newest = max(newest, self.settled.get(sender, -1))
+        saying = request.caller, request.cseq, described
+        if request.cseq >= newest and self.said.get(sender) != saying:
+            self.said[sender] = saying
+            self.media[sender] = self.media[sender].announce(self._meant(sender, described))
+
+    def propose(self, sender: Side, request: TransactionId, described: Described, until: float = _FOREVER) -> None:
+        """A party described its media in what may be refused with `request`, or be answered by nobody until then."""
+        if request.cseq >= self.settled.get(request.caller, -1):
+            self.media[sender] = self.media[sender].propose(request, self._meant(sender, described), until)
+
+    def agree(self, request: TransactionId) -> None:
+        """The request was accepted."""
+        for side, description in self.media.items():
+            if description.awaits(request):
+                self.media[side] = description.agree(request)
+                self._settle(request)
+
+    def withdraw(self, request: TransactionId) -> None:
+        """The request was refused."""
+        for side, description in self.media.items():
+            if description.awaits(request):
+                self.media[side] = description.withdraw(request)
+                self._settle(request)
+
+    def _settle(self, request: TransactionId) -> None:
+        self.settled[request.caller] = max(self.settled.get(request.caller, -1), request.cseq)
 
     def _meant(self, sender: Side, described: Described) -> Terms[Media]:
         """On hold by an unspecified address, the media in force stay as they are for the way back."""

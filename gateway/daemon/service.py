@@ -331,6 +331,7 @@ def _settings(config: Config) -> Settings:
         media_ports=config.media.ports,
         media_source=config.media.source,
         media_silence=config.media.silence,
+        media_longest=config.media.longest,
         public_ports=config.sip.public_ports,
         idle=config.sip.idle,
         callers=config.sip.callers,

@@ -30,7 +30,7 @@ _CSEQ = re.compile(LWS + rb"([0-9]{1,10})[ \t\r\n]++(" + TOKEN + rb")" + LWS + r
 _TAG = re.compile(parameter(rb"tag", rb"(" + TOKEN + rb")"))
 _UNQUOTED_TAG = re.compile(rb";" + LWS + rb"(?i:tag)" + LWS + rb"=" + LWS + rb"(" + TOKEN + rb")")
 
-# Long names in lower case, by long name and compact form (RFC 3261 section 7.3.3, RFC 3515, 3892).
+# Long names in lower case, by long name and compact form (RFC 3261 section 7.3.3, RFC 3515, 3892, 4028).
 # Other headers carry nothing that is read or rewritten and are not recorded; masquerade.headers says why.
 _COMPACT = {
     b"via": b"v",
@@ -43,6 +43,7 @@ _COMPACT = {
     b"content-encoding": b"e",
     b"refer-to": b"r",
     b"referred-by": b"b",
+    b"session-expires": b"x",
 }
 _LONG = (
     *_COMPACT,

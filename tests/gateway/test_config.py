@@ -50,7 +50,8 @@ def test_the_interfaces_are_enough(file: Path) -> None:
     assert read.inside.interface == ("lan0",)
     assert read.outside.interface == "wan0"
     assert (read.sip.ports, read.sip.public_ports, read.sip.queue) == ((5060,), (5062, 5999), 5060)
-    assert (read.media.ports, read.media.source, read.media.silence) == ((20000, 29999), "signalled", 300)
+    assert (read.media.ports, read.media.source) == ((20000, 29999), "signalled")
+    assert (read.media.silence, read.media.longest) == (300, 86400)
     assert (read.sip.on_failure, read.sip.idle, read.outside.host, read.outside.masquerade) == (
         "drop",
         3600,
@@ -83,6 +84,7 @@ def test_everything_can_be_said(file: Path) -> None:
         ports = "40001-40004"
         source = "any"
         silence = 0.5
+        longest = 7200
     """)
     assert load(file) == Config(
         Inside(Interfaces(("lan0", "lan1")), (Prefix("10.0.0.128/25"), Prefix("10.0.0.9"))),
@@ -96,7 +98,7 @@ def test_everything_can_be_said(file: Path) -> None:
             idle=60,
             callers=(Prefix("198.51.100.0/24"),),
         ),
-        Media(PortRange((40001, 40004)), source="any", silence=0.5),
+        Media(PortRange((40001, 40004)), source="any", silence=0.5, longest=7200),
         Control(Path("/srv/other.sock")),
     )
 
@@ -161,7 +163,7 @@ def test_a_wrong_value_is_said_with_its_key_and_what_is_allowed(file: Path, text
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "31536001", '"60"', "true", "1979-05-27"])
-@pytest.mark.parametrize("key", ["sip.idle", "media.silence"])
+@pytest.mark.parametrize("key", ["sip.idle", "media.silence", "media.longest"])
 def test_durations_are_seconds(file: Path, key: str, value: str) -> None:
     said = refused(file, f"{key} = {value}")
     assert said.startswith(f"{key} = ")

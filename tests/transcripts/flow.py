@@ -100,6 +100,7 @@ class Party:
         headers: tuple[str, ...] = (),
         contact: str = "",
         via: str = "",
+        branch: str = "",
     ) -> Passage:
         """A request in a call (tags and CSeq go on by themselves), or out of one."""
         leg = self.legs.setdefault(call, _Leg(f"{self.name}-tag"))
@@ -107,11 +108,12 @@ class Party:
             leg.cseq += 1
         number = leg.cseq
         tag = leg.far_tag if far_tag is None else far_tag
-        via = via or f"{self.address};rport" if self.side is Side.INSIDE else f"{self.address}"
+        asked = f"{call}-{number}{'INVITE' if method == 'CANCEL' else method}"
+        via = via or (f"{self.address};rport" if self.side is Side.INSIDE else f"{self.address}")
         sent = sip(
             f"{method} {uri or 'sip:service@example.org'} SIP/2.0",
             [
-                f"Via: SIP/2.0/UDP {via};branch=z9hG4bK{call}-{number}{'' if method == 'CANCEL' else method}",
+                f"Via: SIP/2.0/UDP {via};branch=z9hG4bK{branch or asked}",
                 f"From: <sip:{self.name}@example.org>;tag={leg.own_tag}",
                 f"To: {to or '<sip:service@example.org>'}" + (f";tag={tag}" if tag else ""),
                 f"Call-ID: {call}",
@@ -148,6 +150,10 @@ class Party:
     def again(self) -> Passage:
         """The last datagram once more, as a retransmission."""
         return self.flow.carry(self, self.sent, self.sent_to)
+
+    def moves(self, host: str) -> None:
+        """From now on it sends from there, and is found there."""
+        self.address = self.address._replace(ip=host)
 
     def hears(self, data: bytes) -> None:
         """Something arrived."""

@@ -1,5 +1,7 @@
 """The kernel refuses, the gateway starts in the middle of a call, the address changes."""
 
+import pytest
+
 from gateway.calls.dialog import Side
 from gateway.networks import Networks
 from gateway.outcome import Drop, Outcome, Refuse, Release
@@ -75,8 +77,9 @@ def test_the_answer_of_an_unknown_call_is_adopted(flow: Flow, alice: Party, prov
     assert flow.open == set()
 
 
-def test_an_update_of_an_unknown_call_is_not_half_rewritten(flow: Flow, alice: Party, provider: Party) -> None:
-    alice.asks("UPDATE", far_tag="bob", sdp=audio("10.0.0.11", 16384)).passes()
+@pytest.mark.parametrize("method", ["ACK", "PRACK", "UPDATE"])
+def test_a_description_of_an_unknown_call_is_not_half_rewritten(flow: Flow, alice: Party, method: str) -> None:
+    alice.asks(method, far_tag="bob", sdp=audio("10.0.0.11", 16384)).passes()
     assert flow.open == set()
     assert flow.notices[-1].endswith("media in a call that began before this gateway")
 

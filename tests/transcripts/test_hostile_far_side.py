@@ -77,5 +77,5 @@ def test_invites_without_end_are_not_kept(flow: Flow, provider: Party) -> None:
     for _ in range(20):
         provider.asks("INVITE", ALICE, far_tag="alice-tag", sdp=hosts(1, 1))
     (call,) = flow.engine.calls
-    assert len(call.invites) == 16
+    assert len(call.legs.invites) == 16
     assert flow.notices[-1].endswith("more than 16 INVITEs at once in one call")

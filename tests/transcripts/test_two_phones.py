@@ -34,12 +34,9 @@ def test_the_same_call_id_at_two_phones_is_two_calls(flow: Flow, alice: Party, p
     assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp closed"}
 
 
-def test_phones_that_call_each_other_over_the_provider_meet_on_the_lan(
-    flow: Flow, alice: Party, provider: Party
-) -> None:
-    carol = flow.phone("carol", "10.0.0.12")
+def call_over_the_provider(alice: Party, carol: Party, provider: Party) -> None:
+    """Alice calls carol, and the provider is a proxy between them."""
     register(carol, provider)
-
     alice.asks("INVITE", call="x", sdp=audio("10.0.0.11", 16384))
     asked = provider.inbox[-1]
     assert b"m=audio 20000 " in asked
@@ -60,6 +57,13 @@ def test_phones_that_call_each_other_over_the_provider_meet_on_the_lan(
     provider.sends(answered)
     assert b"c=IN IP4 10.0.0.12\r\n" in alice.inbox[-1]
     assert b"m=audio 16384 " in alice.inbox[-1]
+
+
+def test_phones_that_call_each_other_over_the_provider_meet_on_the_lan(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    carol = flow.phone("carol", "10.0.0.12")
+    call_over_the_provider(alice, carol, provider)
     # media goes straight from phone to phone, so nobody outside may send
     assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp closed", "20002 -> 10.0.0.12:16384 rtp closed"}
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.transcripts.flow import Flow, Party
-from tests.transcripts.messages import audio
+from tests.transcripts.messages import audio, reply
 
 OFFER = audio("10.0.0.11", 16384)
 OPEN = {"20000 -> 10.0.0.11:16384 rtp closed"}
@@ -38,6 +38,41 @@ def test_a_challenged_call_keeps_its_ports_for_the_second_try(
     assert flow.rtp == OPEN
     provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
     assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20"}
+
+
+@pytest.mark.parametrize("port", [5060, 5062])
+def test_the_second_try_may_come_from_other_ports(flow: Flow, alice: Party, provider: Party, port: int) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    provider.answers("401 Unauthorized", tag="challenge")
+    again = flow.phone("alice", "10.0.0.11", port)
+    again.legs = alice.legs
+    again.asks("INVITE", far_tag="", sdp=audio("10.0.0.11", 17000))
+    assert flow.rtp == {"20002 -> 10.0.0.11:17000 rtp closed"}
+    assert flow.calls == 1
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    flow.wait(7200)
+    assert flow.rtp == {"20002 -> 10.0.0.11:17000 rtp from 198.51.100.20"}
+    assert flow.sip_ports[f"10.0.0.11:{port}"] == port
+
+
+@pytest.mark.parametrize("tag", ["mallory", "bob"])
+def test_a_cancel_with_another_tag_cancels_nothing(flow: Flow, alice: Party, provider: Party, tag: str) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    provider.answers("180 Ringing", tag="bob")
+    own, alice.legs["call-1"].own_tag = alice.legs["call-1"].own_tag, tag
+    alice.asks("CANCEL", far_tag="")
+    alice.legs["call-1"].own_tag = own
+    flow.wait(100)
+    assert flow.rtp == OPEN
+
+
+def test_an_answer_to_another_caller_is_none(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    refusal = reply(provider.inbox[-1], "486 Busy Here", "bob")
+    provider.sends(refusal.replace(b";tag=alice-tag", b";tag=mallory"))
+    assert flow.rtp == OPEN
+    provider.sends(refusal)
+    assert flow.open == set()
 
 
 def test_a_challenge_that_the_phone_does_not_take_up_closes(flow: Flow, alice: Party, provider: Party) -> None:

@@ -26,7 +26,7 @@ def call() -> Call:
 def take(call: Call, start: str, described: Described | None = None, tag: str = "", cseq: str = "1 INVITE") -> None:
     to = f"t:<sip:b>;tag={tag}" if tag else "t:<sip:b>"
     data = f"{start}\r\nv:SIP/2.0/UDP x\r\nf:<sip:a>;tag=a\r\n{to}\r\ni:one\r\nCSeq:{cseq}\r\n\r\n".encode()
-    call.take(parse(data), Side.OUTSIDE if start.startswith("SIP") else Side.INSIDE, described, 0.0)
+    call.legs.take(parse(data), Side.OUTSIDE if start.startswith("SIP") else Side.INSIDE, described, 0.0)
 
 
 def test_its_name_for_rules_and_logs(call: Call) -> None:
@@ -49,9 +49,9 @@ def test_its_state_is_that_of_its_furthest_part(call: Call) -> None:
     assert call.is_up
     take(call, "BYE sip:b SIP/2.0", None, "desk", "2 BYE")
     assert call.state == "ending"
-    assert not call.is_over
+    assert not call.legs.is_over
     take(call, "SIP/2.0 200 OK", None, "desk", "2 BYE")
-    assert call.is_over
+    assert call.legs.is_over
 
 
 def test_media_of_both_sides(call: Call) -> None:
@@ -81,22 +81,22 @@ def test_a_call_that_begins_on_hold_is_so_when_it_is_agreed(call: Call) -> None:
 
 
 def test_the_next_deadline(call: Call) -> None:
-    assert call.deadline == float("inf")
+    assert call.legs.deadline == float("inf")
     take(call, "INVITE sip:b SIP/2.0", OURS)
-    assert call.deadline == 32.0
+    assert call.legs.deadline == 32.0
     take(call, "SIP/2.0 180 Ringing", None, "desk")
-    assert call.deadline == 240.0
+    assert call.legs.deadline == 240.0
 
 
 def test_a_trying_says_nothing_of_a_dialog(call: Call) -> None:
     take(call, "INVITE sip:b SIP/2.0", OURS)
     take(call, "SIP/2.0 100 Trying", theirs("198.51.100.20"), "proxy")
-    assert call.dialogs == {}
+    assert call.legs.dialogs == {}
 
 
 def test_hanging_up_ends_everything(call: Call) -> None:
     take(call, "INVITE sip:b SIP/2.0", OURS)
     take(call, "SIP/2.0 200 OK", theirs("198.51.100.20"), "desk")
-    call.hang_up()
-    assert call.is_over
+    call.legs.hang_up(0.0)
+    assert call.legs.is_over
     assert call.media == (frozenset(), frozenset())

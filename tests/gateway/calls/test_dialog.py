@@ -15,6 +15,7 @@ from gateway.calls.dialog import (
     Invite,
     InviteState,
     Side,
+    TransactionId,
 )
 from gateway.calls.media import Described, FarHost
 from gateway.sdp.offer_answer import Terms
@@ -22,11 +23,12 @@ from gateway.sip.message import parse
 from rules.model import Endpoint, Purpose
 
 NAME = DialogId(b"a", b"b")
+REQUEST = TransactionId(Side.INSIDE, 7, b"z9hG4bK1")
 HERE = MediaAddress(Endpoint("10.0.0.11", 16384), None, Purpose.UDPTL)
 
 
 def invite(state: InviteState = InviteState.TRYING) -> Invite:
-    made = Invite.begin(Side.INSIDE, 1, 0.0)
+    made = Invite.begin(REQUEST, b"a", 0.0)
     made.state = state
     return made
 
@@ -93,11 +95,11 @@ def test_a_dialogs_name_is_the_same_in_all_its_messages(
 
 
 def test_a_dialog_begins_with_what_its_invite_offered() -> None:
-    transaction = Invite.begin(Side.INSIDE, 7, 0.0, Terms(frozenset({HERE})))
+    transaction = Invite.begin(REQUEST, b"a", 0.0, Terms(frozenset({HERE})))
     dialog = Dialog.of(NAME, transaction)
     assert dialog.media[Side.INSIDE].everything == {HERE}
     assert dialog.media[Side.INSIDE].current.things == frozenset()
-    dialog.agree(Side.INSIDE, 7)
+    dialog.agree(REQUEST)
     assert dialog.media[Side.INSIDE].current.things == {HERE}
     assert dialog.media[Side.OUTSIDE].everything == frozenset()
 
@@ -105,18 +107,18 @@ def test_a_dialog_begins_with_what_its_invite_offered() -> None:
 def test_on_hold_is_said_by_each_party_for_itself() -> None:
     dialog = Dialog.of(NAME, invite())
     held = Described(frozenset({FarHost("198.51.100.20")}), on_hold=True, paused=False)
-    dialog.announce(Side.INSIDE, held)
-    dialog.announce(Side.OUTSIDE, held)
-    dialog.announce(Side.INSIDE, held._replace(on_hold=False))
+    dialog.conclude(Side.INSIDE, held)
+    dialog.conclude(Side.OUTSIDE, held)
+    dialog.conclude(Side.INSIDE, held._replace(on_hold=False))
     assert dialog.is_on_hold
-    dialog.announce(Side.OUTSIDE, held._replace(on_hold=False))
+    dialog.conclude(Side.OUTSIDE, held._replace(on_hold=False))
     assert not dialog.is_on_hold
 
 
 def test_an_unspecified_address_keeps_what_is_in_force() -> None:
     dialog = Dialog.of(NAME, invite())
-    dialog.announce(Side.INSIDE, Described(frozenset({HERE}), on_hold=False, paused=False))
-    dialog.announce(Side.INSIDE, Described(frozenset(), on_hold=True, paused=True))
+    dialog.conclude(Side.INSIDE, Described(frozenset({HERE}), on_hold=False, paused=False))
+    dialog.conclude(Side.INSIDE, Described(frozenset(), on_hold=True, paused=True))
     assert dialog.media[Side.INSIDE].current.things == {HERE}
-    dialog.announce(Side.INSIDE, Described(frozenset(), on_hold=False, paused=False))
+    dialog.conclude(Side.INSIDE, Described(frozenset(), on_hold=False, paused=False))
     assert dialog.media[Side.INSIDE].current.things == frozenset()
