@@ -35,6 +35,7 @@ rtp_stats yes
 module_path /usr/lib/baresip/modules
 module g711.so
 module aufile.so
+module ice.so
 module_app account.so
 module_app menu.so
 module_app ctrl_tcp.so

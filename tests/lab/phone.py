@@ -36,13 +36,14 @@ class Phone:
         rtp_ports: tuple[int, int] = (16384, 16394),
         auto_answer: bool = False,
         expires: int = 3600,
+        ice: bool = False,
     ) -> None:
         self.user, self.domain = user, domain
         self.uri = f"sip:{user}@{domain}"
         self.host, self.address = host, address
         self._account = (
             f"<{self.uri}>;auth_pass={PASSWORD};regint={expires};audio_codecs=PCMU/8000/1"
-            f";answermode={'auto' if auto_answer else 'manual'}"
+            f";answermode={'auto' if auto_answer else 'manual'}" + (";medianat=ice" if ice else "")
         )
         self.known: set[str] = set()
         self.program = Baresip(host, user, directory, address=address, sip_port=sip_port, rtp_ports=rtp_ports)
