@@ -42,7 +42,7 @@ def _other_addresses(message: Message, phone: Endpoint, inside: Inside) -> list[
         inside.shared and _names_shared(text, inside.shared, host + rest)
     ):
         return []
-    named = [each for value in uris for each in hostports(value, 0, len(value)) if not each.is_maddr]
+    named = [each for value in uris for each in hostports(value) if not each.is_maddr]
     found = {Endpoint(each.host, DEFAULT_PORT if each.port is None else each.port) for each in named}
     sent_by = top_sent_by(top)
     if sent_by is not None:

@@ -115,10 +115,11 @@ class Callers:
 
     def _names_contact(self, request: Message, phone: Endpoint) -> bool:
         """Whether the Request-URI is a contact that the phone has registered and that scanners do not try."""
-        found = next(request_uri_hostports(request.data, *request.uri), None)
+        uri = request.data[slice(*request.uri)]
+        found = next(iter(request_uri_hostports(uri)), None)
         if found is None or found.is_maddr or found.host != self._ledger.public:
             return False
-        user = userinfo_before(found.start, request.data, request.uri[0])
+        user = userinfo_before(found.start, uri)
         binding = self._ledger.of_port(DEFAULT_PORT if found.port is None else found.port)
         return (
             binding is not None

@@ -76,7 +76,7 @@ class Parties:
 
 
 def _hosts_of_uris(value: bytes) -> list[str]:
-    return [each.host for each in hostports(value, 0, len(value))]
+    return [each.host for each in hostports(value)]
 
 
 def _hosts_of_vias(value: bytes) -> list[str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from gateway.calls.bindings import Holder, HolderKind
 from gateway.sip.authority import host_of
-from gateway.sip.contact import contacts, is_star, seconds, userinfos
+from gateway.sip.contact import contacts, is_star, seconds
 from gateway.sip.message import Message
 from gateway.sip.uri import address_of_record
 from rules.model import Endpoint
@@ -31,8 +31,8 @@ def contacts_of(value: bytes) -> Sequence[tuple[ContactAddress, int | None]]:
 
 def _read(value: bytes) -> Sequence[tuple[ContactAddress, int | None]]:
     return [
-        (ContactAddress(user, Endpoint(contact.host, contact.port)), contact.expires)
-        for contact, user in zip(contacts(value), userinfos(value), strict=True)
+        (ContactAddress(contact.user, Endpoint(contact.host, contact.port)), contact.expires)
+        for contact in contacts(value)
     ]
 
 

@@ -61,8 +61,11 @@ def header_edits(message: Message, translation: Translation) -> list[Edit]:
     data = message.data
     hint = translation.hint
     edits: list[Edit] = []
-    if message.is_request and data.find(hint, *message.uri) >= 0:
-        _edit_uris(data, request_uri_hostports(data, *message.uri), Place.CONTACT, translation, edits)
+    if message.is_request:
+        start, end = message.uri
+        uri = data[start:end]
+        if hint in uri:
+            _edit_uris(request_uri_hostports(uri), Place.CONTACT, start, translation, edits)
     for name, value, start in message.headers:
         if hint not in value:
             continue
@@ -70,20 +73,21 @@ def header_edits(message: Message, translation: Translation) -> list[Edit]:
         if place is Place.VIA:
             _edit_vias(data, start, start + len(value), translation, edits)
         elif place is not None:
-            _edit_uris(data, hostports(data, start, start + len(value)), place, translation, edits)
+            _edit_uris(hostports(value), place, start, translation, edits)
     return edits
 
 
-def _edit_uris(
-    data: bytes, found: Iterable[HostPort], place: Place, translation: Translation, edits: list[Edit]
-) -> None:
+def _edit_uris(found: Iterable[HostPort], place: Place, at: int, translation: Translation, edits: list[Edit]) -> None:
+    """Translate what was found in a text that stands at `at` in the message."""
     for start, end, host, port, is_maddr in found:
         if is_maddr:
-            _edit_host(data, (start, end), translation, edits)
+            partner_host = translation.host(host)
+            if partner_host is not None:
+                edits.append((at + start, at + end, partner_host.encode()))
             continue
         partner = translation.signalling(place, host, port)
         if partner is not None:
-            edits.append((start, end, _written(*partner)))
+            edits.append((at + start, at + end, _written(*partner)))
 
 
 def _edit_vias(data: bytes, start: int, end: int, translation: Translation, edits: list[Edit]) -> None:

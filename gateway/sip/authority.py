@@ -6,14 +6,14 @@ _SCHEME = re.compile(rb"(?i:sips?):")
 _HOST = re.compile(r"(?i:sips?):(?:[^@]*@)?([A-Za-z0-9.-]{1,253})(?=[:;?]|\Z)")
 
 
-def userinfo_before(host: int, data: bytes, start: int) -> bytes:
-    """The userinfo, byte for byte, of the URI whose host begins at `host`; empty when it has none.
+def userinfo_before(host: int, text: bytes) -> bytes:
+    """The userinfo, byte for byte, of the URI in a text whose host begins at `host`; empty when it has none.
 
-    The URI begins at `start` in `data` or later. All from its scheme to its '@' counts, a password too.
+    All from its scheme to its '@' counts, a password too.
     """
-    if data[host - 1 : host] != b"@":
+    if text[host - 1 : host] != b"@":
         return b""
-    return _SCHEME.split(data[start : host - 1])[-1]
+    return _SCHEME.split(text[: host - 1])[-1]
 
 
 def host_of(uri: str) -> str:

@@ -13,21 +13,26 @@ _EXPIRES = re.compile(parameter(rb"expires", rb"\"?([0-9]{1,10})"))
 
 
 class Contact(NamedTuple):
-    """Host and port of one contact, 5060 when it names none; `expires` in seconds, None when not given."""
+    """Host and port of one contact, 5060 when it names none; `expires` in seconds, None when not given.
+
+    `user` is its userinfo, byte for byte.
+    """
 
     host: str
     port: int
     expires: int | None
+    user: bytes
 
 
 def contacts(value: bytes) -> Iterator[Contact]:
     """The contacts of one header value that are SIP URIs with an IPv4 host."""
     for param in _CONTACT_PARAM.finditer(value):
-        found = next(hostports(value, *param.span()), None)
+        found = next(iter(hostports(param[0])), None)
         if found is None:
             continue
+        user = userinfo_before(found.start, param[0])
         lifetimes = (int(each[1]) for each in _EXPIRES.finditer(value, *param.span()) if each.lastindex)
-        yield Contact(found.host, DEFAULT_PORT if found.port is None else found.port, next(lifetimes, None))
+        yield Contact(found.host, DEFAULT_PORT if found.port is None else found.port, next(lifetimes, None), user)
 
 
 def is_star(value: bytes) -> bool:
@@ -39,11 +44,3 @@ def seconds(value: bytes) -> int | None:
     """An Expires value, None when it is absent or not a number (RFC 3261 section 20.19)."""
     text = value.strip()
     return int(text) if text.isdigit() and len(text) <= 10 else None
-
-
-def userinfos(value: bytes) -> Iterator[bytes]:
-    """The userinfo of each of the `contacts` of a header value."""
-    for param in _CONTACT_PARAM.finditer(value):
-        found = next(hostports(value, *param.span()), None)
-        if found is not None:
-            yield userinfo_before(found.start, value, param.start())

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.sip.grammar import IPV4_ADDRESS, PORT, QUOTED_STRING
@@ -26,12 +27,14 @@ _URI = re.compile(
     + rb"|(?<![^\s,:<>])"
     + _after_scheme(rb"<>\"\s,;?")
 )
+_KEPT = 4096
+_LONGEST_KEPT = 256
 _MADDR = re.compile(rb";(?i:maddr)=(" + IPV4_ADDRESS + rb")(?=;|\Z)")
 _NAME_ADDR = re.compile(rb"(?:[^\"<]++|" + QUOTED_STRING + rb")*+<([^>]*+)")
 
 
 class HostPort(NamedTuple):
-    """An address from `start` to `end`; without a port when none is written, as in maddr it never is."""
+    """An address, from `start` to `end` of what was read; without a port when none is written, as in maddr."""
 
     start: int
     end: int
@@ -40,20 +43,17 @@ class HostPort(NamedTuple):
     is_maddr: bool = False
 
 
-def hostports(data: bytes, start: int, end: int) -> Iterator[HostPort]:
+def hostports(value: bytes) -> tuple[HostPort, ...]:
     """The IPv4 hosts of all SIP URIs in a header value; quoted text is not a URI, host names are skipped.
 
     So are headers inside a URI (``?Route=...``, section 19.1.1): what they say is escaped, and for another message.
     """
-    for found in _URI.finditer(data, start, end):
-        if found.lastindex is not None:
-            yield from _of_uri(found, found.lastindex)
+    return _known(value) if len(value) <= _LONGEST_KEPT else _found(value)
 
 
-def request_uri_hostports(data: bytes, start: int, end: int) -> Iterator[HostPort]:
+def request_uri_hostports(uri: bytes) -> tuple[HostPort, ...]:
     """The IPv4 hosts of a Request-URI, which stands bare and whole."""
-    found = _REQUEST_URI.match(data, start, end)
-    return iter(()) if found is None else _of_uri(found, 3)
+    return _known_bare(uri) if len(uri) <= _LONGEST_KEPT else _found_bare(uri)
 
 
 def address_of_record(value: bytes) -> str:
@@ -61,6 +61,21 @@ def address_of_record(value: bytes) -> str:
     found = _NAME_ADDR.match(value)
     text = value if found is None else found[1]
     return text.split(b";", 1)[0].strip().decode("utf-8", "replace")
+
+
+def _found(value: bytes) -> tuple[HostPort, ...]:
+    matches = [(match, match.lastindex) for match in _URI.finditer(value)]
+    return tuple([each for match, last in matches if last is not None for each in _of_uri(match, last)])
+
+
+def _found_bare(uri: bytes) -> tuple[HostPort, ...]:
+    match = _REQUEST_URI.match(uri)
+    return () if match is None else tuple(_of_uri(match, 3))
+
+
+# a phone says the same of itself in every message, and both parties in every one of a call
+_known = lru_cache(_KEPT)(_found)
+_known_bare = lru_cache(_KEPT)(_found_bare)
 
 
 def _of_uri(found: re.Match[bytes], rest: int) -> Iterator[HostPort]:

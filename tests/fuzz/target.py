@@ -83,8 +83,8 @@ def _read(data: bytes) -> None:
                     assert data[via.start : via.end].startswith(via.host.encode("latin-1"))
                     assert all(start <= span[1] or span == NOWHERE for span in via_params(data, *via.params))
             else:
-                for found in hostports(data, start, start + len(value)):
-                    assert data[found.start : found.end].startswith(found.host.encode())
+                for found in hostports(value):
+                    assert value[found.start : found.end].startswith(found.host.encode())
         span = look_into(message).sdp
         if span is not None:
             session.parse(data, *span)

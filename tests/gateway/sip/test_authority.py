@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.sip.authority import host_of, userinfo_before
-from gateway.sip.contact import contacts, userinfos
+from gateway.sip.contact import contacts
 from gateway.sip.uri import request_uri_hostports
 
 
@@ -17,20 +17,19 @@ from gateway.sip.uri import request_uri_hostports
     ],
 )
 def test_the_userinfo_is_taken_as_it_is_written(uri: bytes, user: bytes) -> None:
-    data = b"INVITE " + uri
-    (found,) = request_uri_hostports(data, 7, len(data))
-    assert userinfo_before(found.start, data, 7) == user
+    (found,) = request_uri_hostports(uri)
+    assert userinfo_before(found.start, uri) == user
 
 
 def test_each_contact_has_its_own() -> None:
     value = b'"sip:x@10.9.9.9" <sip:a@10.0.0.11>;expires=5, sip:10.0.0.12, <sip:n@example.org>,<sip:b:c@10.0.0.13>'
-    assert list(userinfos(value)) == [b"a", b"", b"b:c"]
+    assert [contact.user for contact in contacts(value)] == [b"a", b"", b"b:c"]
     assert [contact.host for contact in contacts(value)] == ["10.0.0.11", "10.0.0.12", "10.0.0.13"]
 
 
 def test_hostile_userinfo_costs_linear_time() -> None:
     data = b"sip:" * 15000 + b"@10.0.0.11"
-    assert userinfo_before(len(data) - 9, data, 0) == b""
+    assert userinfo_before(len(data) - 9, data) == b""
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from gateway.sip.contact import contacts, is_star, seconds
     ],
 )
 def test_contacts(value: bytes, expected: list[tuple[str, int, int | None]]) -> None:
-    assert list(contacts(value)) == expected
+    assert [contact[:3] for contact in contacts(value)] == expected
 
 
 def test_star() -> None:
