@@ -16,7 +16,7 @@ from gateway.errors import NotUnderstoodError
 from gateway.sip.message import Message
 from rules.model import Endpoint
 
-_MOST_HOSTS = 32  # that a far side can make a call keep; honest ones need a few
+_MOST_HOSTS = 64  # that a far side can make a call keep: a fork of four with all their candidates
 
 
 class CallId(NamedTuple):

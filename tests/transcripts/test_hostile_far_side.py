@@ -33,13 +33,13 @@ def test_a_description_of_too_many_hosts_passes_and_opens_nothing(flow: Flow, pr
     assert open_to(flow) == 16
 
 
-def test_a_call_has_32_hosts_and_no_more(flow: Flow, provider: Party) -> None:
-    provider.answers("183 Session Progress", tag="a", sdp=hosts(1, 16))
-    provider.answers("183 Session Progress", tag="b", sdp=hosts(17, 16))
-    provider.answers("183 Session Progress", tag="c", sdp=hosts(33, 1)).passes()
-    assert open_to(flow) == 32
+def test_a_call_has_64_hosts_and_no_more(flow: Flow, provider: Party) -> None:
+    for number in range(4):
+        provider.answers("183 Session Progress", tag=f"b{number}", sdp=hosts(1 + 16 * number, 16))
+    provider.answers("183 Session Progress", tag="b4", sdp=hosts(65, 1)).passes()
+    assert open_to(flow) == 64
     # hosts that are known already are no more
-    provider.answers("200 OK", tag="c", sdp=hosts(1, 1))
+    provider.answers("200 OK", tag="b4", sdp=hosts(1, 1))
     assert open_to(flow) == 1
 
 
