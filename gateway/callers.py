@@ -76,14 +76,20 @@ class Callers:
 
     def admits(self, source: str, host: str, now: float) -> bool:
         """Whether whoever sends from that outside address may ring at that inside host."""
-        known = self._admits_all or self.trusts(source, host)
-        return known or (self._admits_known and self._is_addressee(source, host, now))
+        if self._admits_all or self._registrations.is_at(host, source):
+            return True
+        if self._admits_known:
+            return self._is_sibling(source, host) or self._is_addressee(source, host, now)
+        return source in self._networks
 
     def trusts(self, source: str, host: str) -> bool:
         """Whether that outside address is of the inside host's provider, or named by the operator."""
-        if self._registrations.is_at(host, source):
-            return True
-        return self._is_sibling(source, host) if self._admits_known else source in self._networks
+        at_registrar = self._registrations.is_at(host, source)
+        return at_registrar or self._is_sibling(source, host) or source in self._networks
+
+    def may_write(self, source: str, host: str, now: float) -> bool:
+        """Whether what is no SIP may come in from there: also, say, an answer of STUN to what the host asked."""
+        return self.admits(source, host, now) or self._is_addressee(source, host, now)
 
     def check(self, request: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
         """StrangerError for a request, of no call known here, that the phone is not to hear."""

@@ -176,7 +176,7 @@ class Engine:
             raise ForeignAddressError(f"{phone.ip} is not an inside address and sends from inside")
         if self.ledger.public is None:
             raise LimitError("the outside interface has no address to announce")
-        if self._refusals.is_ack(message, Side.INSIDE, now):
+        if self._refusals.is_ack(message, Side.INSIDE, phone, now):
             return None
         in_dialog = message.method in _DIALOG_METHODS
         session = self._session(message, datagram)
@@ -204,7 +204,7 @@ class Engine:
             self._make_sure_of_caller(message, datagram.source, phone, now)
         if public is None:
             raise NotUnderstoodError("the outside interface has no address that it could speak of")
-        if self._refusals.is_ack(message, Side.OUTSIDE, now):
+        if self._refusals.is_ack(message, Side.OUTSIDE, phone, now):
             return None
         if not self._is_party(message, datagram.source, phone, now):
             raise StrangerError("third address", f"{datagram.source.ip} is no party of this call")
@@ -224,7 +224,8 @@ class Engine:
     def _make_sure_of_caller(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
         """Strangers reach no phone. Within a dialog of a known call, it is for the call to know its parties."""
         begins = message.method == b"INVITE" and not message.to_tag
-        if begins or CallId(message.call_id, phone.ip) not in self.calls:
+        known = CallId(message.call_id, phone.ip) in self.calls
+        if begins or not (known or self.calls.was_party(message, phone, source.ip, now)):
             self.callers.check(message, source, phone, now)
 
     def _is_party(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> bool:
@@ -307,7 +308,7 @@ class Engine:
         if phone.ip in self._inside.networks and not datagram.payload.startswith(b"SIP/2.0 "):
             if outward:
                 self.callers.wrote((phone,), far, now)
-            elif not self.callers.admits(far.ip, phone.ip, now):
+            elif not self.callers.may_write(far.ip, phone.ip, now):
                 return self._drop("something", datagram, self.callers.stranger())
         return self._pass(datagram, error)
 
@@ -335,7 +336,8 @@ class Engine:
         method = message.method.decode()
         self._notice(Subject.REFUSED, method, f"{method} of {datagram.source}: {why}")
         asked = datagram.destination if sender is Side.INSIDE else self._as_seen_outside(datagram.destination)
-        return self._refusals.refuse(message, sender, asked, datagram.source, now)
+        phone = datagram.source if sender is Side.INSIDE else datagram.destination
+        return self._refusals.refuse(message, sender, phone, asked, datagram.source, now)
 
     def _as_seen_outside(self, phone: Endpoint) -> Endpoint | None:
         binding = self.ledger.of_inside(phone)

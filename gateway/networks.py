@@ -33,7 +33,7 @@ class Networks:
             return False
         try:
             number = int.from_bytes(inet_pton(AF_INET, address), "big")
-        except OSError:
+        except (OSError, ValueError):  # the latter for a NUL in it
             return False
         return True in [number & mask in networks for mask, networks in self._by_mask]
 

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from gateway.calls.dialog import Side
+from gateway.calls.dialog import Side, TransactionId
 from gateway.errors import LimitError
 from gateway.outcome import Drop, Outcome, Refuse
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
-from gateway.sip.response import unavailable
+from gateway.sip.response import is_own_tag, unavailable
 from rules.model import Endpoint
 
 _RETRY_AFTER = 5
@@ -24,18 +24,24 @@ class Refusals:
     """Remembers each refused request for as long as it may be repeated: its copies get the same answer."""
 
     def __init__(self) -> None:
-        self._refused: dict[tuple[bytes, int, Side], _Refused] = {}
+        self._refused: dict[tuple[bytes, str, TransactionId], _Refused] = {}
 
-    def is_ack(self, message: Message, sender: Side, now: float) -> bool:
+    def is_ack(self, message: Message, sender: Side, phone: Endpoint, now: float) -> bool:
         """Whether it acknowledges our own 503 and so ends here; LimitError for a copy of what was refused."""
-        refused = self._refused.get((message.call_id, message.cseq, sender))
-        if refused is None or refused.until <= now:
+        if not self._refused:
             return False
-        if message.method != b"ACK" and hash(message.data) == refused.copy:
+        refused = self._refused.get(_name(message, sender, phone))
+        known = refused is not None and refused.until > now
+        if message.method == b"ACK":
+            # the INVITE's branch says so (section 17.1.1.3), and where a sender makes a new one, our tag
+            return known or is_own_tag(message.to_tag)
+        if refused is not None and known and hash(message.data) == refused.copy:
             raise LimitError("refused a moment ago")
-        return message.method == b"ACK"
+        return False
 
-    def refuse(self, message: Message, sender: Side, asked: Endpoint | None, asker: Endpoint, now: float) -> Outcome:
+    def refuse(
+        self, message: Message, sender: Side, phone: Endpoint, asked: Endpoint | None, asker: Endpoint, now: float
+    ) -> Outcome:
         """The end of a message: `asker` is told, by `asked` to whom it wrote, unless it waits for no answer."""
         if not message.is_request or message.method == b"ACK" or asked is None:
             return Drop()
@@ -44,5 +50,12 @@ class Refusals:
             if refused.until > now:
                 break
             del self._refused[key]
-        self._refused[message.call_id, message.cseq, sender] = _Refused(hash(message.data), now + TRANSACTION_SECONDS)
+        name = _name(message, sender, phone)
+        self._refused.pop(name, None)  # insertion order is order in time
+        self._refused[name] = _Refused(hash(message.data), now + TRANSACTION_SECONDS)
         return Refuse(asked, asker, unavailable(message, _RETRY_AFTER))
+
+
+def _name(message: Message, sender: Side, phone: Endpoint) -> tuple[bytes, str, TransactionId]:
+    """One Call-ID may come to several phones of a house, and to one of them by several branches."""
+    return message.call_id, phone.ip, TransactionId.of(message, sender)

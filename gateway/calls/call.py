@@ -110,7 +110,7 @@ class Call:
             return True
         request = TransactionId.of(message, Side.OUTSIDE)
         if _is_first_invite(message) and not self.legs.knows(request, now):
-            return True
+            return self.parties.has_room
         dialog = self.legs.dialogs.get(DialogId.of(message, Side.OUTSIDE))
         return self.parties.is_guest(host, request, *(() if dialog is None else (dialog.invite,)))
 

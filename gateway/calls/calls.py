@@ -12,7 +12,8 @@ from gateway.calls.dialog import Invite, Side, TransactionId
 from gateway.calls.finished import Finished
 from gateway.calls.ledger import Ledger
 from gateway.calls.media import Described, FarHost, Media
-from gateway.errors import LimitError
+from gateway.calls.parties import Parties
+from gateway.errors import LimitError, PeerError
 from gateway.sdp.offer_answer import Terms
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
@@ -24,10 +25,11 @@ _MOST_CALLS = 2000  # of one phone address: more than a switchboard has; a flood
 
 
 class _Over(NamedTuple):
-    """A call that has ended: its requests that are over, and for how long a copy of one may come."""
+    """A call that has ended: its requests that are over, and for how long a party of it may repeat one."""
 
     until: float
     finished: Finished
+    parties: Parties
 
 
 class Calls:
@@ -45,6 +47,7 @@ class Calls:
         self._silence = silence
         self._longest = longest
         self._calls: dict[tuple[bytes, str], Call] = {}  # by CallId
+        self._elsewhere: dict[tuple[bytes, str], Call] = {}  # by Call-ID and an address that is not the phone's own
         self._of_phone: Counter[str] = Counter()
         self._deadlines = Deadlines[CallId]()
         self._news: list[tuple[Call, str]] = []
@@ -62,7 +65,7 @@ class Calls:
         return iter(self._calls.values())
 
     def __contains__(self, name: object) -> bool:
-        return name in self._calls
+        return name in self._calls or name in self._elsewhere
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -72,14 +75,19 @@ class Calls:
 
         One that belongs to no known call may come from anywhere; one of a call only from a party of it.
         """
-        call = self._calls.get((message.call_id, phone.ip))
+        call = self._at(message, phone)
         return call is None or call.admits(message, source, now)
+
+    def was_party(self, message: Message, phone: Endpoint, source: str, now: float) -> bool:
+        """Whether it may be the late word of a party of a call that ended a moment ago."""
+        over = self._over.get(CallId(message.call_id, phone.ip))
+        return over is not None and over.until > now and source in over.parties
 
     def has_finished(self, message: Message, sender: Side, phone: Endpoint, now: float) -> bool:
         """Whether it is the late copy of a message that was followed, and needs nothing any more."""
         name = CallId(message.call_id, phone.ip)
         request = TransactionId.of(message, sender)
-        call = self._calls.get(name)
+        call = self._at(message, phone)
         if call is not None:
             return call.legs.finished.has(request, now)
         return name in self._over and self._over[name].finished.has(request, now)
@@ -101,7 +109,7 @@ class Calls:
         it brings more than any call has.
         """
         phone = phones[0]
-        call = self._calls.get((message.call_id, phone.ip))
+        call = self._at(message, phone)
         if call is None:
             call = self._begun_by(message, sender, phone, host, described, now)
             if call is None:
@@ -111,12 +119,15 @@ class Calls:
                 return
             call.check(message, sender, described)
         if described is not None:
-            self._ledger.check_media(media for media in described.media if isinstance(media, MediaAddress))
+            fresh = {media for media in described.media if isinstance(media, MediaAddress)}
+            self._ledger.check_media(fresh if call.met is None else fresh | call.met[0])
         is_new = not call.phones
         for address in phones:
             if address not in call.phones:
                 self._ledger.hold_signalling(address, call.holder, _FOREVER, now)
                 call.phones.add(address)
+                if address.ip != call.id.phone:
+                    self._elsewhere[message.call_id, address.ip] = call
         if is_new:
             self._calls[call.id] = call
             self._of_phone[phone.ip] += 1
@@ -133,11 +144,11 @@ class Calls:
         if described is None and 0 < message.status < 199:
             self._wake(call)  # ringing moves no media
         else:
-            self._settle(call, _ending(message), now)
+            self._hold(call, _ending(message), now)
 
     def withdraw(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
         """Take back a request that `take` followed and that never left."""
-        call = self._calls.get(CallId(message.call_id, phone.ip))
+        call = self._at(message, phone)
         if call is not None:
             call.legs.withdraw(message, sender, now)
             self._settle(call, "refused here", now)
@@ -178,7 +189,20 @@ class Calls:
         news, self._news = self._news, []
         return news
 
+    def _at(self, message: Message, phone: Endpoint) -> Call | None:
+        """The call that a message from or for an inside address belongs to."""
+        key = (message.call_id, phone.ip)
+        return self._calls.get(key) or self._elsewhere.get(key)
+
     def _settle(self, call: Call, why: str, now: float) -> None:
+        """What a call needs after time has passed; if there is no room for that, the call ends, and no other."""
+        try:
+            self._hold(call, why, now)
+        except (LimitError, PeerError) as error:
+            call.legs.hang_up(now)
+            self._hold(call, f"{why}: {error}", now)
+
+    def _hold(self, call: Call, why: str, now: float) -> None:
         """Make the ledger hold for a call exactly what it now needs."""
         holder = call.holder
         if call.legs.is_over:
@@ -227,6 +251,8 @@ class Calls:
     def _forget(self, call: Call, now: float) -> None:
         """The call is over; only its requests are remembered for a while, since they may be repeated."""
         del self._calls[call.id]
+        for address in call.phones:
+            self._elsewhere.pop((call.id.call_id, address.ip), None)
         self._of_phone[call.id.phone] -= 1
         if not self._of_phone[call.id.phone]:
             del self._of_phone[call.id.phone]
@@ -236,7 +262,7 @@ class Calls:
         self._over.pop(call.id, None)
         call.legs.hang_up(now)
         # for so long a 2xx without its ACK is repeated (RFC 3261 section 13.3.1.4)
-        self._over[call.id] = _Over(now + TRANSACTION_SECONDS, call.legs.finished)
+        self._over[call.id] = _Over(now + TRANSACTION_SECONDS, call.legs.finished, call.parties)
 
 
 def _call_of(name: CallId, message: Message, sender: Side, phone: Endpoint, now: float) -> Call:

@@ -2,7 +2,7 @@
 
 from gateway.calls.dialog import TransactionId
 from gateway.sip.message import Header, Message
-from gateway.sip.uri import hostports
+from gateway.sip.uri import first_uri, hostports, request_uri_hostports
 from gateway.sip.via import via_params, via_parms
 
 _MOST_PARTIES = 16
@@ -18,13 +18,13 @@ class Parties:
     A source address can be forged: whoever knows Call-ID and tags and sends as if from a party is not told apart.
     """
 
-    __slots__ = ("_guests", "_met", "_named", "_next_hop")
+    __slots__ = ("_guests", "_is_anywhere", "_met", "_named")
 
     def __init__(self) -> None:
         self._met: set[str] = set()
         self._named: dict[bytes, list[Header]] = {}
         self._guests: dict[TransactionId, str] = {}
-        self._next_hop: bytes | None = None
+        self._is_anywhere = False
 
     def __contains__(self, host: str) -> bool:
         return host in self._met or self._is_named(host)
@@ -39,7 +39,8 @@ class Parties:
 
     def begin(self, invite: Message) -> None:
         """The call came in with that INVITE: its next hop is its topmost Record-Route, else its Contact."""
-        self._next_hop = invite.first.get(b"record-route") or invite.first.get(b"contact")
+        next_hop = invite.first.get(b"record-route") or invite.first.get(b"contact")
+        self._is_anywhere = next_hop is not None and not request_uri_hostports(first_uri(next_hop))
 
     def hear(self, message: Message, host: str) -> bool:
         """A message is followed; if it is from a party, what it names is kept for when somebody unknown speaks."""
@@ -56,15 +57,20 @@ class Parties:
 
     def invite(self, request: TransactionId, host: str) -> None:
         """Somebody else began a branch of the call: he speaks for that, and for nothing else of it."""
-        if len(self._guests) < _MOST_PARTIES:
+        if self.has_room:
             self._guests.setdefault(request, host)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more guest is kept."""
+        return len(self._guests) < _MOST_PARTIES
 
     def is_guest(self, host: str, *requests: TransactionId) -> bool:
         """Whether one of these INVITEs came from there and from no party."""
         return host in [self._guests.get(request) for request in requests]
 
     def _is_named(self, host: str) -> bool:
-        if self._next_hop is not None and not _hosts_of_uris(self._next_hop.partition(b">")[0]):
+        if self._is_anywhere:
             return True
         text = host.encode()
         for headers in self._named.values():

@@ -4,6 +4,7 @@ from hashlib import blake2s
 
 from gateway.sip.message import Message, tag
 
+_OWN = b"sipmasq-"
 _COPIED = ((b"via", b"Via"), (b"from", b"From"), (b"to", b"To"), (b"call-id", b"Call-ID"), (b"cseq", b"CSeq"))
 
 
@@ -18,7 +19,12 @@ def unavailable(request: Message, retry_after: int) -> bytes:
     return b"\r\n".join(lines)
 
 
+def is_own_tag(text: bytes) -> bool:
+    """Whether this is the tag of a response of ours."""
+    return text.startswith(_OWN)
+
+
 def _tag(request: Message) -> bytes:
     """The same for every copy of a request, so that no state is needed (section 8.2.7)."""
     seed = request.call_id + request.value(b"via") + b"%d" % request.cseq
-    return b"sipmasq-" + blake2s(seed, digest_size=6).hexdigest().encode()
+    return _OWN + blake2s(seed, digest_size=6).hexdigest().encode()

@@ -56,11 +56,15 @@ def request_uri_hostports(uri: bytes) -> tuple[HostPort, ...]:
     return _known_bare(uri) if len(uri) <= _LONGEST_KEPT else _found_bare(uri)
 
 
+def first_uri(value: bytes) -> bytes:
+    """The first URI in a header value, up to where one that stands bare may end."""
+    found = _NAME_ADDR.match(value)
+    return value.split(b",", 1)[0].strip() if found is None else found[1]
+
+
 def address_of_record(value: bytes) -> str:
     """The URI of a From or To value without parameters, as text for people: ``sip:alice@example.org``."""
-    found = _NAME_ADDR.match(value)
-    text = value if found is None else found[1]
-    return text.split(b";", 1)[0].strip().decode("utf-8", "replace")
+    return first_uri(value).split(b";", 1)[0].strip().decode("utf-8", "replace")
 
 
 def _found(value: bytes) -> tuple[HostPort, ...]:

@@ -8,7 +8,9 @@ def test_inside(address: str) -> None:
     assert address in Networks(["10.0.0.0/24", "192.168.0.0/16"])
 
 
-@pytest.mark.parametrize("address", ["10.0.1.0", "192.169.0.1", "010.0.0.1", "10.0.0", "x", "", "::1", 10, None])
+@pytest.mark.parametrize(
+    "address", ["10.0.1.0", "192.169.0.1", "010.0.0.1", "10.0.0", "x", "", "::1", "a\0b", 10, None]
+)
 def test_not_inside(address: object) -> None:
     assert address not in Networks(["10.0.0.0/24", "192.168.0.0/16"])
 

@@ -21,7 +21,7 @@ def sdp(host: str, *media: str) -> str:
     return "".join(f"{line}\r\n" for line in lines)
 
 
-def audio(host: str, port: int, *more: str) -> str:
+def audio(host: str, port: int | str, *more: str) -> str:
     """A description with one audio stream and further lines for it."""
     return sdp(host, "\n".join((f"m=audio {port} RTP/AVP 0", *more)))
 

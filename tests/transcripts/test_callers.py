@@ -355,3 +355,15 @@ def test_an_answer_to_another_phones_register_changes_nothing(flow: Flow, alice:
     carol.far.answers("200 OK", tag="r")
     provider.answers("200 OK", tag="r", headers=("Expires: 600",))
     assert [registration.phone for registration in flow.engine.registrations] == ["10.0.0.11"]
+
+
+@pytest.mark.parametrize("policy", ["registrar", "known", ("192.0.2.0/29",)])
+def test_who_is_asked_something_else_than_sip_may_answer(policy: str) -> None:
+    flow = Flow(Settings(callers=policy))  # type: ignore[arg-type]  # it is one of them
+    alice, stun = flow.phone("alice", "10.0.0.11"), flow.outside("stun", "198.51.100.99")
+    register(alice, flow.provider)
+    answer = b"\x01\x01\x00\x00\x21\x12\xa4\x42123456789012"
+    stun.sends(answer, PUBLIC_ALICE).is_dropped()
+    alice.far = stun
+    alice.sends(b"\x00\x01\x00\x00\x21\x12\xa4\x42123456789012")
+    stun.sends(answer, PUBLIC_ALICE).passes()

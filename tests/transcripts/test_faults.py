@@ -27,6 +27,7 @@ def test_a_failed_commit_refuses_the_call_and_leaves_nothing(flow: Flow, alice: 
     assert outcome.payload.startswith(b"SIP/2.0 503 ")
     assert flow.open == set()
     assert flow.calls == 0
+    alice.hears(outcome.payload)
     alice.asks("ACK").is_dropped()
 
 

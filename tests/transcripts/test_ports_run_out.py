@@ -121,3 +121,20 @@ def test_no_public_port_for_the_phone_itself(alice: Party) -> None:
 def test_without_an_outside_address_the_phone_is_told(flow: Flow, alice: Party) -> None:
     flow.engine.place(Networks(["10.0.0.0/24"]), None, None)
     alice.asks("INVITE", sdp=audio("10.0.0.11", 16384)).is_refused()
+
+
+def test_a_branch_that_is_refused_takes_no_ack_from_the_one_that_answers() -> None:
+    flow = Flow(Settings(media_ports=(20000, 20001)))
+    alice, bob, provider = flow.phone("alice", "10.0.0.11"), flow.phone("bob", "10.0.0.12"), flow.provider
+    for phone in (alice, bob):
+        phone.asks("OPTIONS", call=f"hello-{phone.name}")
+    theirs = audio("198.51.100.20", 40000)
+    provider.asks("INVITE", "sip:alice@203.0.113.1:5060", sdp=theirs, branch="to-alice")
+    alice.answers("200 OK", to=b"INVITE", sdp=audio("10.0.0.11", 16384))
+    leg = provider.legs["call-1"]
+    leg.cseq = 0
+    at_bob = f"sip:bob@203.0.113.1:{flow.sip_ports['10.0.0.12:5060']}"
+    provider.asks("INVITE", at_bob, sdp=theirs, branch="to-bob", far_tag="").is_refused()
+    provider.asks("ACK", at_bob, branch="to-bob", far_tag="").is_dropped()
+    provider.asks("ACK", "sip:alice@203.0.113.1:5060", far_tag="alice-tag")
+    assert alice.inbox[-1].startswith(b"ACK ")

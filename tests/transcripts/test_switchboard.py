@@ -207,3 +207,30 @@ def test_a_register_of_a_phone_behind_the_pbx_is_the_phones_own(flow: Flow) -> N
     flow.wait(3000)
     assert flow.sip_ports == {"10.0.0.11:5060": 5060}
     assert rings(flow.provider)
+
+
+def test_a_call_is_followed_through_the_address_of_the_phone_behind_the_pbx(shared: Flow) -> None:
+    pbx, desk, provider = pbx_of(shared), shared.phone("desk", DESK), shared.provider
+    register(pbx, provider)
+    provider.asks("INVITE", "sip:pbx@203.0.113.1:5060", sdp=audio("198.51.100.20", 40000))
+    pbx.contact = f"<sip:desk@{DESK}:5060>"
+    pbx.answers("200 OK", sdp=audio(DESK, 16384))
+    public = f"sip:desk@203.0.113.1:{shared.sip_ports[f'{DESK}:5060']}"
+    provider.asks("ACK", public)
+    assert desk.inbox[-1].startswith(b"ACK ")
+    assert shared.rtp == {"20000 -> 10.0.0.12:16384 rtp from 198.51.100.20"}
+    provider.asks("BYE", public)
+    desk.answers("200 OK", to=b"BYE")
+    assert (shared.calls, shared.open) == (0, set())
+    provider.asks("BYE", public).is_dropped()
+
+
+def test_a_call_out_that_names_the_phone_behind_the_pbx_ends_there(shared: Flow) -> None:
+    pbx, desk, provider = pbx_of(shared), shared.phone("desk", DESK), shared.provider
+    pbx.asks("INVITE", sdp=audio(DESK, 16384), contact=f"<sip:desk@{DESK}:5060>")
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    pbx.asks("ACK", contact=f"<sip:desk@{DESK}:5060>")
+    public = f"sip:desk@203.0.113.1:{shared.sip_ports[f'{DESK}:5060']}"
+    provider.asks("BYE", public)
+    desk.answers("200 OK", to=b"BYE")
+    assert (shared.calls, shared.open) == (0, set())

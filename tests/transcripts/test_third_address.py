@@ -5,6 +5,7 @@ import pytest
 from gateway.engine import Settings
 from tests.transcripts.flow import Flow, Party
 from tests.transcripts.messages import audio, reply
+from tests.transcripts.test_incoming_call import register
 
 ALICE = "sip:alice@203.0.113.1:5060"
 SCANNER = "192.0.2.66"
@@ -188,3 +189,51 @@ def test_another_call_of_the_same_phone_is_none_of_its_business(flow: Flow, alic
     provider.asks("BYE", ALICE, call="call-1", far_tag="alice-tag").is_dropped()
     alice.answers("486 Busy Here")
     assert (flow.rtp, flow.calls) == (UP, 1)
+
+
+@pytest.mark.parametrize("policy", ["registrar", "known", "any", ("192.0.2.0/29",)])
+def test_the_phones_provider_may_speak_from_all_its_addresses(policy: str) -> None:
+    flow = Flow(Settings(callers=policy))  # type: ignore[arg-type]  # it is one of them
+    alice, provider = flow.phone("alice", "10.0.0.11"), flow.provider
+    register(alice, provider)
+    flow.engine.callers.know("example.org", frozenset({"198.51.100.77"}))
+    provider.asks("INVITE", ALICE, sdp=THEIRS)
+    alice.answers("200 OK", sdp=audio("10.0.0.11", 16384))
+    provider.asks("ACK", ALICE)
+    provider.moves(SCANNER)
+    provider.asks("BYE", ALICE).is_dropped()
+    provider.moves("198.51.100.77")
+    provider.asks("BYE", ALICE)
+    assert alice.inbox[-1].startswith(b"BYE ")
+
+
+def test_a_quoted_bracket_is_no_end_of_an_address(flow: Flow, alice: Party, provider: Party) -> None:
+    is_called(alice, provider, contact='"a>b" <sip:bob@198.51.100.1>')
+    provider.moves(SCANNER)
+    provider.asks("BYE", ALICE).is_dropped()
+
+
+def test_a_party_may_repeat_itself_after_the_call(flow: Flow, alice: Party, provider: Party) -> None:
+    register(alice, provider)
+    provider.asks("INVITE", ALICE, sdp=THEIRS, contact="<sip:bob@192.0.2.66:5070>")
+    alice.answers("200 OK", sdp=audio("10.0.0.11", 16384))
+    provider.asks("ACK", ALICE)
+    provider.moves(SCANNER)
+    provider.asks("BYE", "sip:100@203.0.113.1:5060")
+    alice.answers("200 OK", to=b"BYE")
+    assert flow.calls == 0
+    provider.again()
+    assert [each.split()[0] for each in alice.inbox[-2:]] == [b"BYE", b"BYE"]
+    flow.wait(33)
+    provider.again().is_dropped()
+
+
+def test_a_guest_too_many_does_not_even_begin() -> None:
+    flow = Flow(Settings(callers="any"))
+    alice, provider = flow.phone("alice", "10.0.0.11"), flow.provider
+    is_called(alice, provider)
+    provider.moves("198.51.100.99")
+    for number in range(16):
+        provider.asks("INVITE", ALICE, far_tag="", sdp=THEIRS, branch=f"guest{number}")
+        alice.answers("486 Busy Here", to=b"INVITE")
+    provider.asks("INVITE", ALICE, far_tag="", sdp=THEIRS, branch="guest16").is_dropped()
