@@ -11,10 +11,10 @@ stay, and so does what is quoted.
 from collections.abc import Iterable
 
 from gateway.masquerade.translation import Place, Translation
-from gateway.sip.grammar import DEFAULT_PORT
+from gateway.sip.grammar import DEFAULT_PORT, NOWHERE
 from gateway.sip.message import Edit, Message
 from gateway.sip.uri import HostPort, hostports, request_uri_hostports
-from gateway.sip.via import NOWHERE, ViaParams, via_params, via_parms
+from gateway.sip.via import ViaParams, via_params, via_parms
 
 _PLACES = {
     b"via": Place.VIA,

@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import zip_longest
 from typing import NamedTuple
 
 from gateway.errors import NotUnderstoodError
-from gateway.sip.grammar import LWS, TOKEN
+from gateway.sip.grammar import LWS, TOKEN, Span
 from gateway.sip.message import Message
-
-Span = tuple[int, int]
 
 _SDP = b"application/sdp"
 # A change in them would be seen as forgery (RFC 8551), if they can be read at all.
@@ -125,12 +123,16 @@ def _leaves(data: bytes, whole: _Part) -> Iterator[_Part]:
 
 
 def _parts(data: bytes, whole: _Part, boundary: bytes) -> Iterator[_Part]:
-    """The parts between the delimiters of a body; one that nothing delimits is no part."""
-    delimiter = re.compile(rb"\r?\n--" + re.escape(boundary) + rb"(?:--)?[ \t]*+(?=\r?\n|\Z)")
+    """The parts behind the delimiters of a body, up to the closing one; if that is missing, up to the body's end."""
+    delimiter = re.compile(rb"\r?\n--" + re.escape(boundary) + rb"(--)?[ \t]*+(?=\r?\n|\Z)")
     start, end = whole.content
     # the end of the line before a body belongs to its first delimiter
-    for mark, following in pairwise(delimiter.finditer(data, start - 1, end)):
-        head = _END_OF_HEAD.search(data, mark.end(), following.start())
+    marks = list(delimiter.finditer(data, start - 1, end))
+    for mark, following in zip_longest(marks, marks[1:]):
+        if mark[1] is not None:
+            return
+        until = end if following is None else following.start()
+        head = _END_OF_HEAD.search(data, mark.end(), until)
         if head is None:
             continue
         fields: dict[bytes, bytes] = {}
@@ -141,4 +143,4 @@ def _parts(data: bytes, whole: _Part, boundary: bytes) -> Iterator[_Part]:
                 length = _NUMBER.match(data, field.start(2), field.end())
             fields.setdefault(name, field[2])
         lengths = whole.lengths if length is None else (*whole.lengths, length.span(1))
-        yield _Part(fields, (head.end(), following.start()), lengths)
+        yield _Part(fields, (head.end(), until), lengths)

@@ -3,7 +3,7 @@
 import re
 
 from gateway.sip.grammar import TOKEN
-from gateway.sip.message import Header, Message
+from gateway.sip.message import Header, Message, long_name
 
 _MOST_FIELDS = 64
 _START_LINE = re.compile(
@@ -11,8 +11,6 @@ _START_LINE = re.compile(
 )
 _FIELD = re.compile(rb"(" + TOKEN + rb")[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*)(?:\n|\Z)")
 _END = re.compile(rb"\r?(?:\n|\Z)")
-# The fields with addresses that have a compact form (RFC 3261 section 7.3.3, RFC 3515, 3892).
-_LONG = {b"v": b"via", b"m": b"contact", b"f": b"from", b"t": b"to", b"r": b"refer-to", b"b": b"referred-by"}
 
 
 def fragment_in(message: Message) -> Message | None:
@@ -30,8 +28,7 @@ def fragment_in(message: Message) -> Message | None:
         field = _FIELD.match(data, position, end)
         if field is None or len(headers) >= _MOST_FIELDS:
             return None
-        name = field[1].lower()
-        headers.append((_LONG.get(name, name), field[2], field.start(2)))
+        headers.append((long_name(field[1]), field[2], field.start(2)))
         position = field.end()
     first = {name: value for name, value, _ in reversed(headers)}
     return Message(

@@ -11,6 +11,12 @@ PORT = rb"[0-9]{1,5}"
 # An unclosed quote runs to the end: what follows it is text of unknown meaning, not an address.
 QUOTED_STRING = rb'"[^"\\]*+(?:\\(?s:.)[^"\\]*+)*+(?:"|\\?\Z)'
 
+Span = tuple[int, int]
+"""A piece of a text, from its first byte to the one behind its last."""
+
+NOWHERE: Span = (0, 0)
+"""The span of what is not there."""
+
 DEFAULT_PORT = 5060
 LOWEST_PORT = 1024  # what is below belongs to the system that a phone runs on, and is never opened
 HIGHEST_PORT = 65535

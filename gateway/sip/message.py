@@ -78,6 +78,7 @@ _LONG = (
     b"geolocation",
 )
 _NAMES = {written: name for name in _LONG for written in (name, _COMPACT.get(name, name))}
+_LONG_OF = {compact: name for name, compact in _COMPACT.items()}
 _ONCE = frozenset({b"from", b"to", b"call-id", b"cseq", b"content-length", b"content-type"})
 _NEEDED = frozenset({b"via", b"from", b"to", b"call-id", b"cseq"})
 
@@ -165,6 +166,12 @@ def parse(data: bytes) -> Message:
         first[b"call-id"].strip(),
         int(number),
     )
+
+
+def long_name(written: bytes) -> bytes:
+    """The name of a header as this module says it: in lower case, and for a compact form the long one."""
+    name = written.lower()
+    return _LONG_OF.get(name, name)
 
 
 def splice(data: bytes, edits: list[Edit]) -> bytes:

@@ -4,9 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gateway.sip.grammar import DEFAULT_PORT, LWS, QUOTED_STRING, TOKEN, parameter
-
-Span = tuple[int, int]
+from gateway.sip.grammar import DEFAULT_PORT, LWS, NOWHERE, QUOTED_STRING, TOKEN, Span, parameter
 
 _VIA_PARM = re.compile(
     rb"(?i:SIP)" + LWS + rb"/" + LWS + TOKEN + LWS + rb"/" + LWS + TOKEN + rb"[ \t\r\n]++"
@@ -15,7 +13,6 @@ _VIA_PARM = re.compile(
     rb"((?:[^,\"]++|" + QUOTED_STRING + rb")*+)"
 )
 _PARAM = re.compile(parameter(rb"(received|rport|maddr)", rb"([^;,\s]++)"))
-NOWHERE: Span = (-1, -1)
 
 
 class ViaParm(NamedTuple):

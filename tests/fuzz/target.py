@@ -16,9 +16,10 @@ from gateway.outcome import Drop, Refuse, Release
 from gateway.sdp import session
 from gateway.sip.body import look_into
 from gateway.sip.contact import contacts
+from gateway.sip.grammar import NOWHERE
 from gateway.sip.message import parse
 from gateway.sip.uri import address_of_record, hostports
-from gateway.sip.via import NOWHERE, via_params, via_parms
+from gateway.sip.via import via_params, via_parms
 from gateway.wire import Datagram
 from rules.model import Endpoint, Traffic
 

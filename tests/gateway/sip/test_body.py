@@ -62,9 +62,18 @@ def test_a_quoted_boundary_may_have_spaces_and_signs() -> None:
     assert found('multipart/mixed; boundary="=_a b.+?"', body) == b"v=0"
 
 
-def test_parts_without_a_description_or_without_an_end() -> None:
+def test_a_last_part_without_its_end_goes_to_that_of_the_body() -> None:
+    body = "--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n"
+    assert found("multipart/mixed;boundary=b", body) == b"v=0\r\n"
+
+
+def test_behind_the_closing_delimiter_there_is_no_part() -> None:
+    body = "--b\r\nA: b\r\n\r\nx\r\n--b--\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n--b--"
+    assert found("multipart/mixed;boundary=b", body) is None
+
+
+def test_parts_without_a_description() -> None:
     assert found("multipart/mixed;boundary=b", "--b\r\nContent-Type: text/plain\r\n\r\nv=0\r\n--b--") is None
-    assert found("multipart/mixed;boundary=b", "--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n") is None
     assert found("multipart/mixed;boundary=b", "--b\r\nContent-Type: application/sdp\r\n--b--") is None
 
 

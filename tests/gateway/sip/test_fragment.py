@@ -40,6 +40,16 @@ def test_fields_without_a_start_line() -> None:
     assert found.value(b"from") == b"<sip:a@b>"
 
 
+@pytest.mark.parametrize(
+    ("compact", "name"),
+    [(b"v", b"via"), (b"M", b"contact"), (b"f", b"from"), (b"t", b"to"), (b"r", b"refer-to"), (b"b", b"referred-by")],
+)
+def test_compact_names(compact: bytes, name: bytes) -> None:
+    found = fragment(f"{compact.decode()}: <sip:a@b>")
+    assert found is not None
+    assert found.headers[0][0] == name
+
+
 @pytest.mark.parametrize("text", ["SIP/2.0 20 OK", "From: <sip:a@b>\r\nwhat is this", "a:b\r\n" * 65])
 def test_what_is_none(text: str) -> None:
     assert fragment(text) is None

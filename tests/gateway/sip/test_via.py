@@ -1,5 +1,6 @@
 import pytest
 
+from gateway.sip.grammar import NOWHERE
 from gateway.sip.via import top_sent_by, via_params, via_parms
 
 
@@ -50,7 +51,7 @@ def test_parameters_with_addresses() -> None:
 
 @pytest.mark.parametrize("value", [b"", b";rport", b";rport;branch=received", b";xreceived=1", b';x=";rport=1"'])
 def test_parameters_that_are_not_there(value: bytes) -> None:
-    assert via_params(value, 0, len(value)) == ((-1, -1), (-1, -1), (-1, -1))
+    assert via_params(value, 0, len(value)) == (NOWHERE, NOWHERE, NOWHERE)
 
 
 def test_the_topmost_hop() -> None:
