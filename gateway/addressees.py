@@ -1,11 +1,11 @@
-"""Whom the inside has written to lately: the acquaintances of phones that register nowhere."""
+"""Whom or what the inside has written to lately: the acquaintances of phones that register nowhere, say."""
 
 _MOST_HOSTS = 4096
 _MOST_ADDRESSES = 64  # of one inside host
 
 
 class Addressees:
-    """For each inside host, the outside addresses that it has written to, and when it last did so."""
+    """For each inside host, the outside addresses (or other names) that it has written to, and when it last did so."""
 
     def __init__(self) -> None:
         self._written: dict[str, dict[str, float]] = {}

@@ -31,6 +31,7 @@ from rules.model import Endpoint
 Policy = Literal["registrar", "known", "any"] | tuple[str, ...]
 """Who may call: where a phone is registered; whom it knows; everybody; or also these networks."""
 
+_LONGEST_CALL_ID = 256
 _EXTENSION = re.compile(rb"[0-9*#]{0,6}")
 
 
@@ -41,6 +42,7 @@ class Callers:
         self._registrations = registrations
         self._ledger = ledger
         self._addressees = Addressees()
+        self._subscribers = Addressees()
         self._of_domain: dict[str, frozenset[str]] = {}
         self._domains_of: dict[str, set[str]] = {}
         self.configure(policy, idle)
@@ -69,6 +71,11 @@ class Callers:
         """What the DNS said of a domain."""
         return self._of_domain.get(domain, frozenset())
 
+    def subscribed(self, message: Message, phone: Endpoint, now: float) -> None:
+        """A phone asks to be notified (RFC 6665); whoever does so names the Call-ID of that."""
+        if len(message.call_id) <= _LONGEST_CALL_ID:
+            self._subscribers.note(phone.ip, message.call_id.decode("latin-1"), now)
+
     def wrote(self, phones: Iterable[Endpoint], far: Endpoint, now: float) -> None:
         """Inside addresses send a request, or keep a way open, to somebody outside."""
         for phone in phones:
@@ -95,6 +102,8 @@ class Callers:
         """StrangerError for a request, of no call known here, that the phone is not to hear."""
         if self.admits(source.ip, phone.ip, now) or (self._admits_known and self._names_contact(request, phone)):
             return
+        if self._admits_known and request.method == b"NOTIFY" and self._has_subscribed(request, phone, now):
+            return
         raise self.stranger()
 
     def stranger(self) -> StrangerError:
@@ -114,6 +123,10 @@ class Callers:
     def _domains(self, address: str) -> set[str]:
         """What an address goes by: the domains that it serves, and itself."""
         return {address, *self._domains_of.get(address, ())}
+
+    def _has_subscribed(self, request: Message, phone: Endpoint, now: float) -> bool:
+        last = self._subscribers.last(phone.ip, request.call_id.decode("latin-1"))
+        return last is not None and now - last < self._idle
 
     def _is_addressee(self, source: str, host: str, now: float) -> bool:
         last = self._addressees.last(host, source)

@@ -193,6 +193,8 @@ class Engine:
             self._make_sure_of_leases(message, described, phone, now)
         if message.is_request:
             self.callers.wrote(addresses, datagram.destination, now)
+            if message.method == b"SUBSCRIBE":
+                self.callers.subscribed(message, phone, now)
         return rewrite(message, session, Outward(self.ledger, self.ledger.public, phone, self._inside.networks.hint))
 
     def _inward(self, message: Message, datagram: Datagram, now: float) -> bytes | None:

@@ -9,7 +9,7 @@ from gateway.calls.bindings import Holder, HolderKind
 from gateway.sip.authority import host_of
 from gateway.sip.contact import contacts, is_star, seconds
 from gateway.sip.message import Message
-from gateway.sip.uri import address_of_record
+from gateway.sip.uri import address_of_record, first_uri
 from rules.model import Endpoint
 
 _DEFAULT_LIFETIME = 3600
@@ -43,7 +43,7 @@ class Request(NamedTuple):
     """A REGISTER on its way from `phone` to `registrar`.
 
     `wishes` are the seconds asked for each contact of the phone's own, 0 to end it. `domains` are the hosts, names or
-    addresses, that the registrar goes by: that of the Request-URI, and that of the address of record.
+    addresses, that the provider goes by: those of the Request-URI, of the address of record, and of the first Route.
     """
 
     aor: str
@@ -71,11 +71,12 @@ class Request(NamedTuple):
         phone = own[0]
         aor = address_of_record(message.value(b"to"))
         domain, home = host_of(message.data[slice(*message.uri)].decode("latin-1")), host_of(aor)
+        proxy = host_of(first_uri(message.first.get(b"route", b"")).decode("latin-1"))
         # the same name at two registrars is two registrations, and the usual one needs no more than its own name
         name = f"{aor} at {phone.ip}" if domain == home else f"{aor} at {phone.ip} with {domain}"
         holder = Holder.of(HolderKind.REGISTRATION, name)
         ends_all = not lifetime and any(is_star(value) for value in values)
-        return cls(aor, phone, registrar, holder, frozenset({domain, home} - {""}), wishes, ends_all, until)
+        return cls(aor, phone, registrar, holder, frozenset({domain, home, proxy} - {""}), wishes, ends_all, until)
 
     @property
     def has_effect(self) -> bool:

@@ -367,3 +367,25 @@ def test_who_is_asked_something_else_than_sip_may_answer(policy: str) -> None:
     alice.far = stun
     alice.sends(b"\x00\x01\x00\x00\x21\x12\xa4\x42123456789012")
     stun.sends(answer, PUBLIC_ALICE).passes()
+
+
+def test_who_notifies_of_what_the_phone_subscribed_to(flow: Flow) -> None:
+    alice = flow.phone("alice", "10.0.0.11", contact="<sip:101@10.0.0.11:5060>")
+    register(alice, flow.provider)
+    alice.asks("SUBSCRIBE", call="watch")
+    presence = flow.outside("presence", "198.51.100.9")
+    presence.asks("NOTIFY", "sip:101@203.0.113.1:5060", "watch", far_tag="alice-tag")
+    assert alice.inbox[-1].startswith(b"NOTIFY ")
+    presence.asks("NOTIFY", "sip:101@203.0.113.1:5060", "other").is_dropped()
+    presence.asks("INVITE", "sip:101@203.0.113.1:5060", "watch", far_tag="", sdp=CALL).is_dropped()
+    flow.wait(3600)
+    register(alice, flow.provider)
+    presence.asks("NOTIFY", "sip:101@203.0.113.1:5060", "watch", far_tag="alice-tag").is_dropped()
+
+
+def test_the_domain_of_an_outbound_proxy_is_the_providers(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("REGISTER", "sip:example.org", "reg", headers=("Route: <sip:edge.example.net;lr>", "Expires: 3600"))
+    provider.answers("200 OK", tag="r", headers=("Contact: <sip:alice@203.0.113.1:5060>;expires=3600",))
+    flow.engine.callers.know("edge.example.net", frozenset({"203.0.113.98"}))
+    assert rings(flow.outside("edge", "203.0.113.98"))
+    assert not rings(flow.outside("other", "203.0.113.99"))
