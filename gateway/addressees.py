@@ -5,7 +5,7 @@ _MOST_ADDRESSES = 64  # of one inside host
 
 
 class Addressees:
-    """For each inside host, the outside addresses (or other names) that it has written to, and when it last did so."""
+    """For each inside host, the outside addresses (or other names) it has written to, and when it last did so."""
 
     def __init__(self) -> None:
         self._written: dict[str, dict[str, float]] = {}
