@@ -111,6 +111,21 @@ def test_cancel_that_crosses_the_answer_leaves_the_call_up(flow: Flow, alice: Pa
     assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20"}
 
 
+def test_cancel_that_crosses_the_answers_of_two_branches_ends_neither(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    alice.asks("CANCEL", far_tag="")
+    cancel = alice.sent
+    provider.answers("200 OK", tag="desk", to=b"INVITE", sdp=audio("198.51.100.20", 40000))
+    provider.answers("200 OK", tag="mobile", to=b"INVITE", sdp=audio("198.51.100.30", 41000))
+    both = {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20 198.51.100.30"}
+    assert flow.rtp == both
+    alice.sends(cancel)
+    flow.wait(100)
+    assert flow.rtp == both
+
+
 def test_the_caller_outside_cancels(flow: Flow, alice: Party, provider: Party) -> None:
     alice.asks("OPTIONS")
     provider.asks("INVITE", "sip:alice@203.0.113.1:5060", sdp=audio("198.51.100.20", 40000))
