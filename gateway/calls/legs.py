@@ -186,7 +186,8 @@ class Legs:
             return
         was_pending = invite.is_pending
         invite.happens(Event.SUCCESS if succeeds else Event.PROVISIONAL, now)
-        if message.status == 100 or not (name.inside and name.outside) or not (succeeds or was_pending):
+        # a 2xx makes a dialog without a tag too (section 12.1.2), a 1xx does not
+        if message.status == 100 or not (succeeds or (was_pending and message.to_tag)):
             return
         was_answered = invite.gone.get(name)  # None if it is not gone
         if message.status == 199:
