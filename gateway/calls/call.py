@@ -137,6 +137,7 @@ class Call:
         if packets != self.packets:
             self.packets = packets
             self.counted = self.heard = now
+            self.legs.ring_on(now)
         elif not self.has_silence:
             self.heard = now
 

@@ -97,12 +97,13 @@ DIALOG_TRANSITIONS: dict[tuple[DialogState, Event], DialogState] = {
     (DialogState.ENDING, Event.TIMEOUT): DialogState.OVER,
 }
 
-# Seconds in a state before TIMEOUT. Section 16.6 (11) has proxies wait more than 3 minutes when ringing.
-# A challenged INVITE is sent again at once, and finds its ports still there if it is.
+# Seconds in a state before TIMEOUT. Section 16.6 (11) has proxies wait more than 3 minutes when ringing; whoever waits
+# in a queue, or is called there, rings longer, and not everybody says so again. A challenged INVITE is sent again at
+# once, and finds its ports still there if it is.
 _FOREVER = float("inf")
 INVITE_PATIENCE = {
     InviteState.TRYING: TRANSACTION_SECONDS,
-    InviteState.PROCEEDING: 240.0,
+    InviteState.PROCEEDING: 900.0,
     InviteState.CANCELLED: TRANSACTION_SECONDS,
     InviteState.CHALLENGED: 0.5,
     InviteState.ANSWERED: TRANSACTION_SECONDS,

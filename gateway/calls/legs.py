@@ -117,6 +117,12 @@ class Legs:
             self._drop_what_is_over(now)
         return ended
 
+    def ring_on(self, now: float) -> None:
+        """Media flow, so what rings is alive, though nobody says so again."""
+        for invite in self.invites.values():
+            if invite.state is InviteState.PROCEEDING and invite.dialog is None:
+                invite.happens(Event.PROVISIONAL, now)
+
     def hang_up(self, now: float) -> None:
         """End it here and now, whatever the parties think."""
         for request in self.invites:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from rules.model import Endpoint, Traffic
 from tests.transcripts.flow import Flow, Party
 from tests.transcripts.messages import audio, reply
 
@@ -154,12 +155,39 @@ def test_a_repeated_invite_does_not_shorten_the_ringing(flow: Flow, alice: Party
     assert flow.rtp == OPEN
 
 
-def test_ringing_is_waited_for_four_minutes_from_its_last_sign(flow: Flow, alice: Party, provider: Party) -> None:
+def test_ringing_is_waited_for_a_quarter_of_an_hour_from_its_last_sign(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
     alice.asks("INVITE", sdp=OFFER)
     provider.answers("180 Ringing", tag="bob")
-    flow.wait(200)
+    flow.wait(800)
     provider.again()
-    flow.wait(239)
+    flow.wait(899)
     assert flow.rtp == OPEN
     flow.wait(2)
     assert flow.open == set()
+
+
+def test_a_queue_that_is_heard_is_waited_for_though_it_rings_but_once(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    provider.answers("183 Session Progress", tag="bob", sdp=audio("198.51.100.20", 40000))
+    heard = {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20"}
+    for packets in range(500, 60500, 500):
+        flow.wait(15)
+        flow.count({Endpoint("10.0.0.11", 16384): Traffic(packets, packets)})
+    assert flow.rtp == heard
+    provider.answers("200 OK", tag="bob", to=b"INVITE", sdp=audio("198.51.100.20", 40000))
+    alice.asks("ACK")
+    assert (flow.rtp, flow.calls) == (heard, 1)
+
+
+def test_a_queue_that_is_heard_no_more_is_given_up(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=OFFER)
+    provider.answers("183 Session Progress", tag="bob", sdp=audio("198.51.100.20", 40000))
+    flow.wait(600)
+    for _ in range(60):
+        flow.count({Endpoint("10.0.0.11", 16384): Traffic(500, 500)})
+        flow.wait(15)
+    assert (flow.open, flow.calls) == (set(), 0)

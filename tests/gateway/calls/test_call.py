@@ -85,7 +85,7 @@ def test_the_next_deadline(call: Call) -> None:
     take(call, "INVITE sip:b SIP/2.0", OURS)
     assert call.legs.deadline == 32.0
     take(call, "SIP/2.0 180 Ringing", None, "desk")
-    assert call.legs.deadline == 240.0
+    assert call.legs.deadline == 900.0
 
 
 def test_a_trying_says_nothing_of_a_dialog(call: Call) -> None:
