@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -25,11 +26,29 @@ _MOST_CALLS = 2000  # of one phone address: more than a switchboard has; a flood
 
 
 class _Over(NamedTuple):
-    """A call that has ended: its requests that are over, and for how long a party of it may repeat one."""
+    """A call that has ended, and for how long a party of it may repeat a request or answer one late."""
 
     until: float
-    finished: Finished
-    parties: Parties
+    call: Call
+
+    @property
+    def finished(self) -> Finished:
+        """Its requests that are over."""
+        return self.call.legs.finished
+
+    @property
+    def parties(self) -> Parties:
+        """Who had a part in it."""
+        return self.call.parties
+
+    def revived_by(
+        self, message: Message, sender: Side, host: str, described: Described | None, now: float
+    ) -> Call | None:
+        """The call as it goes on if it was given up, and now a party of it answers."""
+        may_answer = not message.is_request and (sender is Side.INSIDE or host in self.parties)
+        if not may_answer or self.call.legs.given_up(message, sender, described, now) is None:
+            return None
+        return replace(self.call, heard=now, packets=0, phones=set(), met=None)
 
 
 class Calls:
@@ -226,7 +245,7 @@ class Calls:
     ) -> Call | None:
         """The call that a message begins: an INVITE, or a phone's own description in one from before this gateway.
 
-        A copy that comes after its call has ended is neither.
+        A copy that comes after its call has ended is neither; an answer to one that was given up makes it go on.
         """
         if message.method != b"INVITE":
             return None
@@ -234,7 +253,10 @@ class Calls:
         over = self._over.get(name)
         if over is not None and over.until <= now:
             over = None
-        if message.is_request:
+        revived = None if over is None else over.revived_by(message, sender, host, described, now)
+        if revived is not None:
+            begins = True
+        elif message.is_request:
             begins = over is None or not over.finished.has(TransactionId.of(message, sender), now)
         else:
             begins = over is None and sender is Side.INSIDE and described is not None and bool(described.media)
@@ -242,6 +264,8 @@ class Calls:
             return None
         if self._of_phone[phone.ip] >= _MOST_CALLS:
             raise LimitError(f"{phone.ip} has {_MOST_CALLS} calls already, the most for one phone")
+        if revived is not None:
+            return revived
         call = _call_of(name, message, sender, phone, now)
         call.parties.meet(host)
         if over is not None:
@@ -262,7 +286,7 @@ class Calls:
         self._over.pop(call.id, None)
         call.legs.hang_up(now)
         # for so long a 2xx without its ACK is repeated (RFC 3261 section 13.3.1.4)
-        self._over[call.id] = _Over(now + TRANSACTION_SECONDS, call.legs.finished, call.parties)
+        self._over[call.id] = _Over(now + TRANSACTION_SECONDS, call)
 
 
 def _call_of(name: CallId, message: Message, sender: Side, phone: Endpoint, now: float) -> Call:

@@ -51,6 +51,7 @@ class InviteState(StrEnum):
     CANCELLED = "cancelled"
     CHALLENGED = "challenged"
     ANSWERED = "answered"
+    GIVEN_UP = "given up"
     OVER = "over"
 
 
@@ -69,20 +70,23 @@ INVITE_TRANSITIONS: dict[tuple[InviteState, Event], InviteState] = {
     (InviteState.TRYING, Event.CHALLENGE): InviteState.CHALLENGED,
     (InviteState.TRYING, Event.FAILURE): InviteState.OVER,
     (InviteState.TRYING, Event.CANCEL): InviteState.CANCELLED,
-    (InviteState.TRYING, Event.TIMEOUT): InviteState.OVER,
+    (InviteState.TRYING, Event.TIMEOUT): InviteState.GIVEN_UP,
     (InviteState.PROCEEDING, Event.PROVISIONAL): InviteState.PROCEEDING,
     (InviteState.PROCEEDING, Event.SUCCESS): InviteState.ANSWERED,
     (InviteState.PROCEEDING, Event.CHALLENGE): InviteState.CHALLENGED,
     (InviteState.PROCEEDING, Event.FAILURE): InviteState.OVER,
     (InviteState.PROCEEDING, Event.CANCEL): InviteState.CANCELLED,
-    (InviteState.PROCEEDING, Event.TIMEOUT): InviteState.OVER,
+    (InviteState.PROCEEDING, Event.TIMEOUT): InviteState.GIVEN_UP,
     # a CANCEL may cross the answer on its way (section 9.1)
     (InviteState.CANCELLED, Event.SUCCESS): InviteState.ANSWERED,
     (InviteState.CANCELLED, Event.CHALLENGE): InviteState.OVER,
     (InviteState.CANCELLED, Event.FAILURE): InviteState.OVER,
-    (InviteState.CANCELLED, Event.TIMEOUT): InviteState.OVER,
+    (InviteState.CANCELLED, Event.TIMEOUT): InviteState.GIVEN_UP,
     (InviteState.CHALLENGED, Event.TIMEOUT): InviteState.OVER,
     (InviteState.ANSWERED, Event.TIMEOUT): InviteState.OVER,
+    # only here: its parties may be more patient
+    (InviteState.GIVEN_UP, Event.PROVISIONAL): InviteState.PROCEEDING,
+    (InviteState.GIVEN_UP, Event.SUCCESS): InviteState.ANSWERED,
 }
 
 DIALOG_TRANSITIONS: dict[tuple[DialogState, Event], DialogState] = {
@@ -97,9 +101,9 @@ DIALOG_TRANSITIONS: dict[tuple[DialogState, Event], DialogState] = {
     (DialogState.ENDING, Event.TIMEOUT): DialogState.OVER,
 }
 
-# Seconds in a state before TIMEOUT. Section 16.6 (11) has proxies wait more than 3 minutes when ringing; whoever waits
-# in a queue, or is called there, rings longer, and not everybody says so again. A challenged INVITE is sent again at
-# once, and finds its ports still there if it is.
+# Seconds in a state before TIMEOUT. Section 16.6 (11) has proxies wait more than 3 minutes when ringing; queues ring
+# for longer, and not everybody says so again. A challenged INVITE is sent again at once, and finds its ports still
+# there if it is.
 _FOREVER = float("inf")
 INVITE_PATIENCE = {
     InviteState.TRYING: TRANSACTION_SECONDS,
@@ -107,6 +111,7 @@ INVITE_PATIENCE = {
     InviteState.CANCELLED: TRANSACTION_SECONDS,
     InviteState.CHALLENGED: 0.5,
     InviteState.ANSWERED: TRANSACTION_SECONDS,
+    InviteState.GIVEN_UP: _FOREVER,
     InviteState.OVER: _FOREVER,
 }
 DIALOG_PATIENCE = {
@@ -156,7 +161,7 @@ class Invite:
 
     `tag` is its caller's, `offer` what its request described, if anything, `dialog` the one it was sent in, `gone`
     the dialogs that it made and that are over, with whether they were answered: a late copy of what was said in them
-    revives none.
+    revives none. `early` are its early dialogs while it is given up.
     """
 
     id: TransactionId
@@ -166,6 +171,7 @@ class Invite:
     state: InviteState = InviteState.TRYING
     dialog: DialogId | None = None
     gone: dict[DialogId, bool] = field(default_factory=dict)
+    early: "dict[DialogId, Dialog]" = field(default_factory=dict)
 
     @classmethod
     def begin(cls, name: TransactionId, tag: bytes, now: float, offer: Terms[Media] | None = None) -> "Invite":

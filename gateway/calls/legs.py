@@ -54,6 +54,13 @@ class Legs:
         made = [dialog.invite for dialog in self.dialogs.values()]
         return request in self.invites or request in made or self.finished.has(request, now)
 
+    def given_up(self, message: Message, sender: Side, described: Described | None, now: float) -> Invite | None:
+        """The INVITE that was given up, and that a late response makes go on."""
+        if not 200 <= message.status < 300 and (described is None or not 100 < message.status < 199):
+            return None
+        invite = self.finished.given_up(TransactionId.of(message, sender), now)
+        return None if invite is None or invite.tag not in DialogId.of(message, sender) else invite
+
     def check(self, message: Message, sender: Side, described: Described | None) -> None:
         """Raises NotUnderstoodError, before anything is changed, for a request that is more than any call has."""
         if message.method != b"INVITE":
@@ -181,6 +188,11 @@ class Legs:
         dialog = self.dialogs.get(name)
         succeeds = 200 <= message.status < 300
         if invite is None:
+            invite = self.given_up(message, sender, described, now)
+            if invite is not None:
+                self._go_on(invite)
+                dialog = self.dialogs.get(name)
+        if invite is None:
             if dialog is not None and described is not None and succeeds:
                 dialog.answer(sender, request, described)
             return
@@ -246,7 +258,9 @@ class Legs:
         What a challenged one proposed there waits for the next try, like the offer of a first one.
         """
         dialog = None if invite.dialog is None else self.dialogs.get(invite.dialog)
-        if dialog is None:
+        if dialog is None and invite.state is InviteState.GIVEN_UP:
+            self._set_early_aside(invite)
+        elif dialog is None:
             self._drop_early(invite, now)
         elif invite.state is not InviteState.CHALLENGED:
             dialog.withdraw(invite.id)
@@ -268,6 +282,18 @@ class Legs:
             if dialog.state is DialogState.EARLY and dialog.invite == invite.id:
                 dialog.happens(Event.FAILURE, now)
 
+    def _set_early_aside(self, invite: Invite) -> None:
+        for name, dialog in list(self.dialogs.items()):
+            if dialog.state is DialogState.EARLY and dialog.invite == invite.id:
+                invite.early[name] = self.dialogs.pop(name)
+
+    def _go_on(self, invite: Invite) -> None:
+        """It was given up too early, so all is as it was."""
+        self.finished.go_on(invite)
+        self.invites[invite.id] = invite
+        self.dialogs.update(invite.early)
+        invite.early.clear()
+
     def _pending(self) -> list[Invite]:
         return [invite for invite in self.invites.values() if invite.is_pending]
 
@@ -281,8 +307,13 @@ class Legs:
                     made_by.gone[name] = bool(dialog.accepted)
         for request, invite in list(self.invites.items()):
             orphaned = invite.dialog is not None and invite.dialog not in self.dialogs
-            if orphaned or invite.state is InviteState.OVER:
-                del self.invites[request]
+            is_given_up = invite.state is InviteState.GIVEN_UP
+            if not (orphaned or is_given_up or invite.state is InviteState.OVER):
+                continue
+            del self.invites[request]
+            if is_given_up and invite.dialog is None:
+                self.finished.give_up(invite, now)
+            else:
                 self.finished.add(request, now)
 
 
