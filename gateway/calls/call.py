@@ -104,6 +104,10 @@ class Call:
         local, hosts = self.media
         return bool(local) and hosts != frozenset() and self.is_up and not self.is_on_hold
 
+    def goes_elsewhere(self, now: float) -> bool:
+        """Whether its parties have met inside and no request of theirs comes by here any more, not even the BYE."""
+        return not self.is_on_hold and self.media[1] == frozenset() and self.legs.goes_elsewhere(now)
+
     def admits(self, message: Message, host: str, now: float) -> bool:
         """Whether a message from outside may come from that address: a party's, or one that begins a branch."""
         if host in self.parties:

@@ -192,7 +192,8 @@ class Calls:
     def observe(self, traffic: Mapping[Endpoint, Traffic], now: float) -> None:
         """Take note of the packets counted at each media address.
 
-        Calls that fell silent both ways end, and those whose session nobody refreshed if they are silent since.
+        Calls that fell silent both ways end, and those whose session nobody refreshed if they are silent since; also
+        those that go on without the router, unless their media cross it.
         """
         for call in list(self):
             seen = [traffic[inside] for inside in self._ledger.of_holder(call.holder) if inside in traffic]
@@ -202,6 +203,9 @@ class Calls:
                 self._settle(call, f"no media here for {self._silence:.0f} s", now)
             elif call.legs.expire(call.counted, now):
                 self._settle(call, "its session was not refreshed", now)
+            elif now - call.counted >= self._silence and call.goes_elsewhere(now):
+                call.legs.hang_up(now)
+                self._settle(call, "its phones go on by themselves", now)
 
     def take_news(self) -> list[tuple[Call, str]]:
         """What became of calls since the last time, in words."""

@@ -197,7 +197,8 @@ class Invite:
 class Dialog:
     """One dialog and what each party described in it; `invite` names the transaction that made it.
 
-    `expiry` is when its session is over unless it is refreshed (RFC 4028). `accepted` and `settled` are, by party,
+    `expiry` is when its session is over unless it is refreshed (RFC 4028), `ack_by` when its first 2xx
+    is no more repeated, unless a request in it came by here. `accepted` and `settled` are, by party,
     the highest CSeq of its INVITEs with a 2xx and of its decided offers, `said` what it described last in a response
     to an INVITE or in an ACK: by these an old message is known that comes late or again.
     """
@@ -208,6 +209,7 @@ class Dialog:
     state: DialogState = DialogState.EARLY
     deadline: float = _FOREVER
     expiry: float = _FOREVER
+    ack_by: float = _FOREVER
     accepted: dict[Side, int] = field(default_factory=dict)
     settled: dict[Side, int] = field(default_factory=dict)
     said: dict[Side, tuple[Side, int, Described]] = field(default_factory=dict)

@@ -124,6 +124,10 @@ class Legs:
             self._drop_what_is_over(now)
         return ended
 
+    def goes_elsewhere(self, now: float) -> bool:
+        """Whether it is answered and its parties write to each other past here: of no dialog the ACK has come by."""
+        return bool(self.dialogs) and not self._pending() and max(d.ack_by for d in self.dialogs.values()) <= now
+
     def ring_on(self, now: float) -> None:
         """Media flow, so what rings is alive, though nobody says so again."""
         for invite in self.invites.values():
@@ -145,9 +149,10 @@ class Legs:
             invite = self._cancelled(TransactionId.of(message, sender))
             if invite is not None and invite.tag == message.from_tag:
                 invite.happens(Event.CANCEL, now)
-        elif dialog is None:
+        if dialog is None:
             return
-        elif message.method == b"BYE":
+        dialog.ack_by = FOREVER
+        if message.method == b"BYE":
             dialog.happens(Event.BYE, now)
         elif described is not None and message.method == b"ACK":
             dialog.answer(sender, TransactionId.of(message, sender), described)
@@ -225,7 +230,8 @@ class Legs:
             dialog.propose(sender, request, described)
 
     def _answered(self, dialog: Dialog, invite: Invite, message: Message, now: float) -> None:
-        dialog.happens(Event.SUCCESS, now)
+        if dialog.happens(Event.SUCCESS, now):
+            dialog.ack_by = now + TRANSACTION_SECONDS
         if dialog.accept(invite.id):
             dialog.expiry = now + session_interval(message)
         dialog.agree(invite.id)

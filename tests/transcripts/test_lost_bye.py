@@ -173,14 +173,58 @@ def test_a_changed_longest_holds_for_calls_that_are_up(flow: Flow, alice: Party,
     assert flow.open == set()
 
 
+MET = {"20000 -> 10.0.0.11:16384 rtp closed", "20002 -> 10.0.0.12:16384 rtp closed"}
+
+
+def acknowledges(alice: Party, provider: Party) -> None:
+    """The ACK of a call between two phones inside, over a provider that stays in its way."""
+    alice.asks("ACK", call="x")
+    hop = b"\r\nVia: SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bKack\r\n"
+    provider.sends(provider.inbox[-1].replace(b"\r\n", hop, 1), "sip:carol@203.0.113.1:5060")
+
+
+def test_phones_that_write_to_each_other_on_the_lan_need_the_router_no_more() -> None:
+    flow = Flow()
+    alice, carol = flow.phone("alice", "10.0.0.11"), flow.phone("carol", "10.0.0.12")
+    call_over_the_provider(alice, carol, flow.provider)
+    silence_of_both(flow, 30)
+    assert flow.rtp == MET
+    silence_of_both(flow, 15)
+    assert (flow.open, flow.calls) == (set(), 0)
+    assert flow.notices[-1].endswith(" ended after 45.0 s: its phones go on by themselves")
+
+
+def test_phones_that_write_to_each_other_need_the_router_while_their_audio_crosses_it() -> None:
+    flow = Flow()
+    alice, carol = flow.phone("alice", "10.0.0.11"), flow.phone("carol", "10.0.0.12")
+    call_over_the_provider(alice, carol, flow.provider)
+    for packets in range(40):
+        flow.wait(15)
+        flow.count({RTP: Traffic(packets, 0), Endpoint("10.0.0.12", 16384): Traffic(0, packets)})
+    for _ in range(19):
+        assert flow.rtp == MET
+        flow.wait(15)
+        flow.count({RTP: Traffic(39, 0), Endpoint("10.0.0.12", 16384): Traffic(0, 39)})
+    flow.wait(15)
+    flow.count({RTP: Traffic(39, 0), Endpoint("10.0.0.12", 16384): Traffic(0, 39)})
+    assert (flow.open, flow.calls) == (set(), 0)
+
+
+def silence_of_both(flow: Flow, seconds: int) -> None:
+    for _ in range(seconds // 15):
+        flow.wait(15)
+        flow.count({RTP: Traffic(0, 0), Endpoint("10.0.0.12", 16384): Traffic(0, 0)})
+
+
 def test_phones_that_meet_on_the_lan_are_not_silent() -> None:
     flow = Flow()
     alice, carol = flow.phone("alice", "10.0.0.11"), flow.phone("carol", "10.0.0.12")
     call_over_the_provider(alice, carol, flow.provider)
+    acknowledges(alice, flow.provider)
     for _ in range(300):
         flow.wait(15)
         flow.count({RTP: Traffic(0, 0), Endpoint("10.0.0.12", 16384): Traffic(0, 0)})
-    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp closed", "20002 -> 10.0.0.12:16384 rtp closed"}
+    assert flow.rtp == MET
     flow.wait(86400)
     assert flow.open == set()
 
@@ -189,6 +233,7 @@ def test_a_call_that_comes_back_from_the_lan_may_be_silent_from_then_on() -> Non
     flow = Flow()
     alice, carol = flow.phone("alice", "10.0.0.11"), flow.phone("carol", "10.0.0.12")
     call_over_the_provider(alice, carol, flow.provider)
+    acknowledges(alice, flow.provider)
     silence(flow, 3600)
     alice.asks("INVITE", call="x", sdp=OURS)
     flow.provider.answers("200 OK", to=b"INVITE", sdp=THEIRS)
