@@ -43,11 +43,9 @@ def fresh_runs(streams: Iterable[MediaAddress], pairs: Pairs) -> list[Run]:
             alone.append(stream)
         else:
             members.setdefault(stream.run, []).append(stream)
-    runs = [
-        run for run in (Run(first, tuple(found)) for first, found in members.items()) if not _is_leased(run, pairs)
-    ]
+    runs = [Run(first, tuple(found)) for first, found in members.items()]
     _check_apart(runs, alone)
-    return runs
+    return [run for run in runs if not _is_leased(run, pairs)]
 
 
 def _check_apart(runs: list[Run], alone: list[MediaAddress]) -> None:

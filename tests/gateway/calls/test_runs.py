@@ -92,10 +92,3 @@ def test_a_row_whose_rtcp_place_was_taken_is_not_understood(ledger: Ledger) -> N
     with pytest.raises(NotUnderstoodError, match="leased elsewhere"):
         ledger.hold_media(row(4000, 2), None, TWO, 0.0)
     assert len(ports(ledger)) == 4
-
-
-def test_another_call_may_use_a_part_of_a_row_in_its_own_way(ledger: Ledger) -> None:
-    """The row is leased, so whatever else is said of its streams cannot move it."""
-    ledger.hold_media(row(4000, 2), None, ONE, 0.0)
-    ledger.hold_media(row(4000, 2) | {alone(4002, 9003)}, None, ONE, 0.0)
-    assert ports(ledger) == {**{4000 + offset: 20000 + offset for offset in range(4)}, 9003: 20004}
