@@ -265,7 +265,9 @@ class Engine:
         """A call that could not be answered is refused before the phone rings."""
         if CallId(message.call_id, phone.ip) in self.calls:
             return
-        needed = 1 if session is None else sum(1 for stream in session.streams if stream.port and stream.is_udp)
+        live = [] if session is None else [stream for stream in session.streams if stream.port and stream.is_udp]
+        # those at one address are bundled, and share one in the answer as well (RFC 9143 section 7.3)
+        needed = 1 if session is None else len({(each.address and each.address.host, each.port) for each in live})
         if needed > self.ledger.media_pairs_left:
             raise NoPortLeftError("no media ports left for the answer: widen media.ports")
 
@@ -280,15 +282,18 @@ class Engine:
     def _make_sure_of_leases(
         self, message: Message, described: Described | None, phone: Endpoint, now: float
     ) -> None:
-        """A description of media that no known call has would leave half rewritten.
+        """A description of media that no known call has would leave half rewritten; of candidates, some are enough.
 
         It may so in the copy of a message that did its work: whoever has that looks at no more than its headers.
         """
-        for media in () if described is None else described.media:
-            if isinstance(media, MediaAddress) and self.ledger.of_inside(media.rtp) is None:
-                if self.calls.has_finished(message, Side.INSIDE, phone, now):
-                    return
-                raise NotUnderstoodError(f"media at {media.rtp} in a call that began before this gateway")
+        media = [] if described is None else [each for each in described.media if isinstance(each, MediaAddress)]
+        lost = [each for each in media if not self.ledger.has(each)]
+        if not lost or (len(lost) < len(media) and all(each.is_candidate for each in lost)):
+            return
+        if not self.calls.has_finished(message, Side.INSIDE, phone, now):
+            raise NotUnderstoodError(
+                f"media at {min([each.rtp for each in lost])} in a call that began before this gateway"
+            )
 
     def _registered(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
         request = self.registrations.asked(message, phone.ip)

@@ -45,13 +45,15 @@ class MediaAddress(NamedTuple):
     """Where one stream of a phone receives: RTP, and RTCP where it has any.
 
     Several of them that were described by one port and a count are a `run` that begins at that address: their public
-    ports are as far apart as their own.
+    ports are as far apart as their own. One that is there only as a candidate (RFC 8839) is one of several ways to
+    the phone, which does without it where it cannot be had.
     """
 
     rtp: Endpoint
     rtcp: Endpoint | None
     purpose: Purpose
     run: Endpoint | None = None
+    is_candidate: bool = False
 
 
 class Hold(NamedTuple):

@@ -32,9 +32,9 @@ def alternatives(session: Session, known: Iterable[object], is_own: Callable[[st
             if not fresh:
                 continue
             if rtcp in fresh and (rtp in fresh or rtcp_of.get(rtp, rtcp) is None):
-                added.append(MediaAddress(rtp, rtcp, purpose))
+                added.append(MediaAddress(rtp, rtcp, purpose, is_candidate=True))
             else:  # the place beside RTP is taken, or not needed
-                added.append(MediaAddress(rtp if rtp in fresh else rtcp or rtp, None, purpose))
+                added.append(MediaAddress(rtp if rtp in fresh else rtcp or rtp, None, purpose, is_candidate=True))
             seen |= fresh
     return added
 

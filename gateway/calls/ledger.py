@@ -6,24 +6,16 @@ kernel should have in `take_changes`, so that the rules follow the ledger withou
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from gateway.calls.bindings import Binding, Hold, Holder, MediaAddress
 from gateway.calls.deadlines import Deadlines
+from gateway.calls.needs import Needs
 from gateway.calls.ports import MediaPorts, SignallingPorts
-from gateway.calls.runs import Run, fresh_runs
-from gateway.errors import ForeignAddressError, LimitError, NoPortLeftError
+from gateway.errors import ForeignAddressError, LimitError
 from rules.model import Endpoint, Forward, Purpose
 
 _FOREVER = float("inf")
 _MOST_SIGNALLING = 64  # SIP addresses of one inside host: a whole exchange has fewer, a port scan from inside more
-
-
-class Fresh(NamedTuple):
-    """RTP addresses that have no port yet: each `alone`, and whole runs with the public port that each would have."""
-
-    alone: dict[Endpoint, Purpose]
-    runs: tuple[tuple[int, Run], ...]
 
 
 class Ledger:
@@ -85,50 +77,41 @@ class Ledger:
         self._hold(binding, holder, Hold(until))
 
     def hold_media(
-        self, streams: frozenset[MediaAddress], sources: frozenset[str] | None, holder: Holder, now: float
+        self, streams: Iterable[MediaAddress], sources: frozenset[str] | None, holder: Holder, now: float
     ) -> None:
         """Have a holder hold these streams and no others, leasing a pair of public ports for each new one.
 
-        Raises, before anything is changed, NoPortLeftError when the pool runs out, ForeignAddressError when an
-        address is in use for SIP, and NotUnderstoodError for a run of ports of which a part is leased elsewhere.
+        Candidates are held as far as there is room, and not at an address in use for SIP. Raises, before anything is
+        changed, NoPortLeftError when the pool runs out, ForeignAddressError when an address is in use for SIP, and
+        NotUnderstoodError for a run of ports of which a part is leased elsewhere.
         """
         hold = Hold(_FOREVER, sources)
+        needs, found = self._needs(streams)
         # RTP first: where one stream's RTCP port is another's RTP port (multiplexed RTCP), RTP has it
-        fresh = self.check_media(streams)
-        for port, run in fresh.runs:
+        for port, run in zip(found, needs.runs, strict=True):
             self._media.lease_run(port, run.pairs)
-            for rtp, _, purpose, _ in run.streams:
-                if rtp not in self._by_inside:  # speech and fax on one port are one row
-                    self._bind(rtp, port + rtp.port - run.first.port, purpose, now)
-        for rtp, purpose in sorted(fresh.alone.items()):
+            for rtp in dict.fromkeys([stream.rtp for stream in run.streams]):
+                self._bind(rtp, port + rtp.port - run.first.port, needs.rtp.pop(rtp), now)
+        for rtp, purpose in needs.rtp.items():
             self._bind(rtp, self._media.lease(), purpose, now)
         wanted: set[Endpoint | None] = set()
-        for rtp, rtcp, _, _ in streams:
+        for rtp, rtcp, _, _, _ in needs.streams:
             wanted.update((rtp, rtcp))
             self._hold(self._by_inside[rtp], holder, hold)
         gone = [inside for inside in self._held.get(holder, ()) if inside not in wanted and self._is_media(inside)]
         if gone:
             self.release(holder, gone)
-        for rtp, rtcp, _, _ in streams:
+        for rtp, rtcp, _, _, _ in needs.streams:
             if rtcp is not None:
                 self._hold_rtcp(rtcp, self._by_inside[rtp], holder, hold)
 
-    def check_media(self, streams: Iterable[MediaAddress]) -> Fresh:
-        """What `hold_media` would have to lease; raises what it would raise."""
-        streams = tuple(streams)
-        alone = {}
-        has_runs = False
-        for rtp, _, purpose, run in streams:
-            binding = self._by_inside.get(rtp)
-            if binding is None:
-                alone[rtp] = purpose
-            elif not binding.purpose.is_media:
-                raise ForeignAddressError(f"{rtp} is offered for media and in use for SIP")
-            if run is not None:
-                has_runs = True
-        runs = self._fresh_runs(streams, alone) if has_runs else ()
-        self._check_room(len(alone))
-        return Fresh(alone, runs)
+    def check_media(self, streams: Iterable[MediaAddress]) -> None:
+        """Raises what `hold_media` would raise."""
+        self._needs(streams)
+
+    def has(self, media: MediaAddress) -> bool:
+        """Whether both its addresses have rows."""
+        return media.rtp in self._by_inside and (media.rtcp is None or media.rtcp in self._by_inside)
 
     def release(self, holder: Holder, inside: Iterable[Endpoint] | None = None) -> None:
         """Give up some of a holder's addresses, or all of them; rows without a holder end."""
@@ -171,29 +154,19 @@ class Ledger:
         changes, self._changes = self._changes, {}
         return changes
 
-    def _fresh_runs(
-        self, streams: tuple[MediaAddress, ...], alone: dict[Endpoint, Purpose]
-    ) -> tuple[tuple[int, Run], ...]:
-        """The runs to lease and where, whose streams are then not alone any more."""
-        runs = fresh_runs(streams, self)
-        for run in runs:
-            for stream in run.streams:
-                alone.pop(stream.rtp, None)
-        lengths = [run.pairs for run in runs]
-        self._check_room(len(alone) + sum(lengths))
-        return tuple(zip(self._media.find_runs(lengths), runs, strict=True))
-
-    def _check_room(self, pairs: int) -> None:
-        if pairs > len(self._media):
-            raise NoPortLeftError(f"{pairs} more port pairs needed, {len(self._media)} free: widen media.ports")
+    def _needs(self, streams: Iterable[MediaAddress]) -> tuple[Needs, list[int]]:
+        """What is to be leased, and the first public port of each run."""
+        needs = Needs(streams, self, len(self._media))
+        return needs, self._media.find_runs([run.pairs for run in needs.runs]) if needs.runs else []
 
     def _hold_rtcp(self, inside: Endpoint, rtp: Binding, holder: Holder, hold: Hold) -> None:
-        """RTCP has the port beside its RTP, unless another stream on the same RTP port has it already."""
-        beside = rtp.port | 1
+        """RTCP has the port beside its RTP; where something else has that, ``a=rtcp:`` can name any other."""
         binding = self._by_inside.get(inside)
-        if binding is None and beside not in self._by_port:
-            binding = self._bind(inside, beside, Purpose.RTCP, rtp.since)
-        if binding is not None and binding.purpose.is_media:
+        if binding is None:
+            beside = rtp.port | 1
+            port = beside if beside not in self._by_port else self._media.lease()
+            binding = self._bind(inside, port, Purpose.RTCP, rtp.since)
+        if binding.purpose.is_media:
             self._hold(binding, holder, hold)
 
     def _is_media(self, inside: Endpoint) -> bool:

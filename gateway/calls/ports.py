@@ -1,6 +1,6 @@
 """Public ports to lease. What was given back last is leased last, so that stragglers find no new call."""
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Container, Iterable, Sequence
 
 from gateway.errors import NoPortLeftError
@@ -11,7 +11,11 @@ class MediaPorts:
 
     def __init__(self, low: int, high: int, leased: Container[int] = ()) -> None:
         self._pool = range(low + low % 2, high, 2)
-        self._free = deque(port for port in self._pool if port not in leased and port + 1 not in leased)
+        free = [port for port in self._pool if port not in leased and port + 1 not in leased]
+        self._free = OrderedDict.fromkeys(free)  # the first came back first
+        self._map = bytearray(len(self._pool))  # by place in the pool, 1 for a free pair
+        for port in free:
+            self._map[self._pool.index(port)] = 1
         self._setting = f"media.ports ({low}-{high})"
 
     def __len__(self) -> int:
@@ -21,34 +25,41 @@ class MediaPorts:
         """The even port of a free pair; NoPortLeftError when there is none."""
         if not self._free:
             raise NoPortLeftError(f"every port of {self._setting} is in use; widen that range")
-        return self._free.popleft()
+        port, _ = self._free.popitem(last=False)
+        self._map[self._pool.index(port)] = 0
+        return port
 
     def find_runs(self, lengths: Sequence[int]) -> list[int]:
         """The even port that begins a run of so many free pairs, for each length; nothing is leased yet.
 
-        NoPortLeftError when there is no such run. It looks through all free pairs.
+        The search begins at the pair that has been free for longest and goes on from run to run, so it costs no more
+        than a few rounds through the pool. NoPortLeftError when there is no such run.
         """
-        free = dict.fromkeys(self._free)
+        free = self._map.copy()
+        place = self._pool.index(next(iter(self._free))) if self._free else 0
         found = []
         for length in lengths:
-            runs = (range(port, port + 2 * length, 2) for port in free)
-            run = next((run for run in runs if all(port in free for port in run)), None)
-            if run is None:
+            run = b"\1" * length
+            place = free.find(run, place)
+            if place < 0:
+                place = free.find(run)
+            if place < 0:
                 raise NoPortLeftError(f"no {length} pairs of ports in a row are free in {self._setting}; widen it")
-            for port in run:
-                del free[port]
-            found.append(run.start)
+            free[place : place + length] = bytes(length)
+            found.append(self._pool[place])
         return found
 
     def lease_run(self, port: int, length: int) -> None:
         """Take a run that `find_runs` found."""
         for each in range(port, port + 2 * length, 2):
-            self._free.remove(each)
+            del self._free[each]
+            self._map[self._pool.index(each)] = 0
 
     def give_back(self, port: int) -> None:
         """Return the pair whose even port this is; one of an earlier range is simply forgotten."""
         if port in self._pool:
-            self._free.append(port)
+            self._free[port] = None
+            self._map[self._pool.index(port)] = 1
 
 
 class SignallingPorts:

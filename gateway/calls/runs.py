@@ -38,29 +38,39 @@ def fresh_runs(streams: Iterable[MediaAddress], pairs: Pairs) -> list[Run]:
     """
     members: dict[Endpoint, list[MediaAddress]] = {}
     alone = []
-    for stream in sorted(streams, key=lambda stream: stream.rtp):
+    for stream in streams:
         if stream.run is None:
             alone.append(stream)
         else:
             members.setdefault(stream.run, []).append(stream)
     runs = [Run(first, tuple(found)) for first, found in members.items()]
-    taken: set[Endpoint] = set()
-    for run in runs:
-        _check_apart(run, alone, taken)
-        taken |= run.addresses
+    _check_apart(runs, alone)
     return [run for run in runs if not _is_leased(run, pairs)]
 
 
-def _check_apart(run: Run, alone: list[MediaAddress], taken: set[Endpoint]) -> None:
+def _check_apart(runs: list[Run], alone: list[MediaAddress]) -> None:
     """A stream may be one of a run's and stand alone as well, but then as a whole."""
-    others = [each for each in alone if (each.rtp, each.rtcp) not in run.parts]
-    if run.addresses & taken.union(*[{each.rtp, each.rtcp} for each in others]):
-        raise NotUnderstoodError(f"the run of ports from {run.first} overlaps with other media")
+    run_of: dict[Endpoint, Endpoint] = {}
+    parts: set[tuple[Endpoint, Endpoint | None]] = set()
+    for run in runs:
+        addresses = run.addresses
+        if not addresses.isdisjoint(run_of):
+            raise _overlaps(run.first)
+        run_of.update(dict.fromkeys(addresses, run.first))
+        parts |= run.parts
+    for rtp, rtcp, _, _, _ in alone:
+        first = run_of.get(rtp) or (run_of.get(rtcp) if rtcp is not None else None)
+        if first is not None and (rtp, rtcp) not in parts:
+            raise _overlaps(first)
+
+
+def _overlaps(first: Endpoint) -> NotUnderstoodError:
+    return NotUnderstoodError(f"the run of ports from {first} overlaps with other media")
 
 
 def _is_leased(run: Run, pairs: Pairs) -> bool:
     bases: set[int | None] = set()
-    for rtp, rtcp, _, _ in run.streams:
+    for rtp, rtcp, _, _, _ in run.streams:
         row = pairs.of_inside(rtp)
         bases.add(None if row is None else row.port - rtp.port + run.first.port)
         beside = None if rtcp is None else pairs.of_inside(rtcp) or (row and pairs.of_port(row.port | 1))

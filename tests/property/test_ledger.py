@@ -1,5 +1,6 @@
 """The table stays a bijection, whatever is held and released in whatever order, and every port comes home."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -12,7 +13,7 @@ from rules.model import Endpoint, Forward, Purpose
 HOLDERS = st.sampled_from([Holder.of(kind, name) for kind in HolderKind for name in ("one", "two")])
 ENDPOINTS = st.builds(Endpoint, st.sampled_from(["10.0.0.11", "10.0.0.12"]), st.integers(5059, 5064))
 PURPOSES = st.sampled_from([Purpose.RTP, Purpose.UDPTL])
-STREAMS = st.builds(MediaAddress, ENDPOINTS, st.none() | ENDPOINTS, PURPOSES, st.none()).filter(
+STREAMS = st.builds(MediaAddress, ENDPOINTS, st.none() | ENDPOINTS, PURPOSES, st.none(), st.booleans()).filter(
     lambda stream: stream.rtp != stream.rtcp
 )
 
@@ -57,18 +58,42 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(holder=HOLDERS, streams=DESCRIBED, sources=SOURCES)
     def hold_media(self, holder: Holder, streams: frozenset[MediaAddress], sources: frozenset[str] | None) -> None:
         before = {row.inside: row.port for row in self.ledger}
-        try:
-            self.ledger.hold_media(streams, sources, holder, self.now)
-        except (NoPortLeftError, ForeignAddressError, NotUnderstoodError):
+        refused = self.why_not(streams)
+        if refused is not None:
+            with pytest.raises(refused):
+                self.ledger.hold_media(streams, sources, holder, self.now)
             assert {row.inside: row.port for row in self.ledger} == before
             return
+        self.ledger.hold_media(streams, sources, holder, self.now)
         held = self.ledger.of_holder(holder)
-        assert {stream.rtp for stream in streams} <= held
         for stream in streams:
+            if stream.is_candidate and not self.ledger.has(stream):
+                continue
             row = self.ledger.of_inside(stream.rtp)
             assert row is not None
+            if not row.purpose.is_media:
+                assert stream.is_candidate
+                continue
+            assert stream.rtp in held
             assert row.holds[holder].sources == sources
             self.is_in_its_run(stream, row.port)
+            self.has_its_rtcp(stream, held)
+
+    def why_not(self, streams: frozenset[MediaAddress]) -> type[Exception] | None:
+        """What the ledger says before anything is held."""
+        try:
+            self.ledger.check_media(streams)
+        except (NoPortLeftError, ForeignAddressError, NotUnderstoodError) as error:
+            return type(error)
+        return None
+
+    def has_its_rtcp(self, stream: MediaAddress, held: frozenset[Endpoint]) -> None:
+        """What may be announced has a row; only RTCP that is named nowhere may be without one of its own."""
+        if stream.rtcp is None or stream.rtcp in held:
+            return
+        row = self.ledger.of_inside(stream.rtcp)
+        assert row is not None
+        assert stream.is_candidate or (not row.purpose.is_media and stream.rtcp.port == stream.rtp.port + 1)
 
     def is_in_its_run(self, stream: MediaAddress, port: int) -> None:
         """Its public ports are as far from those of the first in its run as its own are."""

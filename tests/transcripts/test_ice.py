@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.engine import Settings
 from tests.transcripts.flow import Flow, Party
 from tests.transcripts.messages import audio, sdp
 
@@ -233,3 +234,46 @@ def test_out_and_in_again_is_as_it_was(flow: Flow, alice: Party, provider: Party
     left = alice.asks("INVITE", sdp=offer).text.partition("\r\n\r\n")[2]
     provider.asks("INVITE", "sip:alice@203.0.113.1:5060", call="back", far_tag="", sdp=left)
     assert alice.inbox[-1].endswith(offer.encode())
+
+
+def test_a_candidate_at_the_phones_sip_port_does_not_spoil_the_call(flow: Flow, alice: Party) -> None:
+    passage = alice.asks("INVITE", sdp=audio("10.0.0.11", 16384, HOST, HOST.replace("16384", "5060")))
+    assert "\r\nm=audio 20000 RTP/AVP 0\r\n" in passage.text
+    assert flow.open == {"20000 -> 10.0.0.11:16384 rtp closed", "20001 -> 10.0.0.11:16385 rtcp closed"}
+    assert flow.sip_ports == {"10.0.0.11:5060": 5060}
+
+
+@pytest.fixture
+def narrow() -> Flow:
+    """A router with two pairs of media ports."""
+    return Flow(Settings(media_ports=(20000, 20003)))
+
+
+def test_candidates_without_room_are_left_out(narrow: Flow) -> None:
+    alice = narrow.phone("alice", "10.0.0.11")
+    others = [f"a=candidate:{port} 1 UDP 1 10.0.0.11 {port} typ host" for port in (16500, 16600)]
+    passage = alice.asks("INVITE", sdp=audio("10.0.0.11", 16384, HOST, *others))
+    assert attributes(passage.text)[:2] == [
+        "a=candidate:1 1 UDP 2130706431 203.0.113.1 20000 typ host",
+        "a=candidate:16500 1 UDP 1 203.0.113.1 20002 typ host",
+    ]
+    assert narrow.rtp == {"20000 -> 10.0.0.11:16384 rtp closed", "20002 -> 10.0.0.11:16500 rtp closed"}
+    narrow.provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    alice.asks("BYE")
+    narrow.provider.answers("200 OK", to=b"BYE")
+    assert narrow.open == set()
+
+
+def test_a_phone_that_has_only_candidates_is_told_when_none_finds_room(narrow: Flow) -> None:
+    alice, carol = narrow.phone("alice", "10.0.0.11"), narrow.phone("carol", "10.0.0.12")
+    carol.asks("INVITE", sdp=sdp("10.0.0.12", "m=audio 4000 RTP/AVP 0", "m=video 4002 RTP/AVP 31"))
+    alice.asks("INVITE", call="call-2", sdp=sdp("0.0.0.0", f"m=audio 9 RTP/AVP 0\n{HOST}")).is_refused()
+    assert len(narrow.rtp) == 2
+
+
+def test_candidates_in_a_message_of_no_dialog_are_not_announced(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    other = HOST.replace("16384", "17000")
+    alice.asks("UPDATE", far_tag="nobody", sdp=sdp("0.0.0.0", f"m=audio 9 RTP/AVP 0\n{other}")).passes()
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20"}

@@ -52,6 +52,23 @@ def test_the_provider_is_told_before_the_phone_rings(flow: Flow, alice: Party, p
     assert flow.calls == 1
 
 
+def bundle(*ports: int) -> str:
+    """An offer of speech and pictures, as far as possible on one address (RFC 9143)."""
+    streams = [f"m=audio {port} RTP/AVP 0\na=mid:{port}" for port in ports]
+    return sdp("198.51.100.20", *streams).replace("t=0 0\r\n", "t=0 0\r\na=group:BUNDLE 0 1\r\n")
+
+
+def test_a_bundle_that_comes_in_needs_one_pair(flow: Flow, alice: Party, provider: Party, taken: Party) -> None:
+    alice.asks("OPTIONS")
+    taken.asks("BYE", call="dora")
+    provider.answers("200 OK", to=b"BYE")
+    provider.asks("INVITE", "sip:alice@203.0.113.1:5062", sdp=bundle(40000, 40002)).is_refused()
+    provider.asks("INVITE", "sip:alice@203.0.113.1:5062", call="call-2", sdp=bundle(9, 9))
+    assert alice.inbox[-1].startswith(b"INVITE ")
+    alice.answers("200 OK", sdp=sdp("10.0.0.11", "m=audio 16384 RTP/AVP 0", "m=audio 16384 RTP/AVP 0"))
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20"}
+
+
 def test_a_refused_request_stays_refused_when_a_port_comes_free(
     flow: Flow, alice: Party, provider: Party, taken: Party
 ) -> None:

@@ -254,3 +254,45 @@ def test_hold_for_the_whole_session(flow: Flow, alice: Party, provider: Party, d
     flow.wait(1000)
     flow.count({})
     assert flow.open == SPEECH
+
+
+@pytest.mark.usefixtures("talking")
+def test_rtcp_that_moves_while_speech_stays_is_named_where_it_is(flow: Flow, alice: Party, provider: Party) -> None:
+    """Until the answer both may be used, so the new one cannot have the port beside RTP."""
+    passage = alice.asks("INVITE", sdp=audio("10.0.0.11", 16384, "a=rtcp:17001"))
+    assert body(passage.text)[5:] == ["m=audio 20000 RTP/AVP 0", "a=rtcp:20002"]
+    assert flow.open == SPEECH | {"20002 -> 10.0.0.11:17001 rtcp from 198.51.100.20"}
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    assert flow.open == {
+        "20000 -> 10.0.0.11:16384 rtp from 198.51.100.20",
+        "20002 -> 10.0.0.11:17001 rtcp from 198.51.100.20",
+    }
+    assert body(alice.asks("INVITE", sdp=audio("10.0.0.11", 16384)).text)[5:] == ["m=audio 20000 RTP/AVP 0"]
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    assert flow.open == SPEECH
+
+
+@pytest.mark.usefixtures("talking")
+def test_another_call_on_the_same_port_may_have_its_rtcp_elsewhere(flow: Flow, alice: Party) -> None:
+    second = audio("10.0.0.11", 16384, "a=rtcp:17001 IN IP4 10.0.0.11")
+    passage = alice.asks("INVITE", call="call-2", sdp=second)
+    assert body(passage.text)[5:] == ["m=audio 20000 RTP/AVP 0", "a=rtcp:20002 IN IP4 203.0.113.1"]
+    assert "20002 -> 10.0.0.11:17001 rtcp closed" in flow.open
+
+
+@pytest.mark.usefixtures("talking")
+def test_rtcp_in_a_message_of_no_dialog_is_not_announced(flow: Flow, alice: Party) -> None:
+    alice.asks("UPDATE", far_tag="nobody", sdp=audio("10.0.0.11", 16384, "a=rtcp:17001")).passes()
+    assert flow.open == SPEECH
+
+
+def test_rtcp_at_the_phones_sip_port_passes_as_it_is(flow: Flow, alice: Party) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384, "a=rtcp:5060")).passes()
+    assert flow.open == set()
+
+
+@pytest.mark.parametrize("first", ["m=audio 16384 RTP/AVP 0", "m=image 16384 udptl t38"])
+def test_speech_and_fax_on_one_port_are_named_speech(flow: Flow, alice: Party, first: str) -> None:
+    streams = ["m=audio 16384 RTP/AVP 0", "m=image 16384 udptl t38"]
+    alice.asks("INVITE", sdp=sdp("10.0.0.11", first, *[each for each in streams if each != first]))
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp closed"}

@@ -14,6 +14,10 @@ KNOWN = MediaAddress(at(4000), at(4001), Purpose.RTP)
 ALONE = MediaAddress(at(4000), None, Purpose.RTP)
 
 
+def extra(port: int, rtcp: int | None = None, purpose: Purpose = Purpose.RTP) -> MediaAddress:
+    return MediaAddress(at(port), None if rtcp is None else at(rtcp), purpose, is_candidate=True)
+
+
 def candidate(port: int, component: int = 1, foundation: str = "1", host: str = "10.0.0.11") -> str:
     return f"a=candidate:{foundation} {component} UDP 1 {host} {port} typ host\n"
 
@@ -27,17 +31,17 @@ def added(lines: str, *known: MediaAddress, stream: str = "m=audio 4000 RTP/AVP 
     ("lines", "known", "expected"),
     [
         (candidate(4000) + candidate(4001, 2), KNOWN, []),
-        (candidate(4000) + candidate(4001, 2), ALONE, [KNOWN]),
-        (candidate(4000) + candidate(4005, 2), KNOWN, [MediaAddress(at(4005), None, Purpose.RTP)]),
-        (candidate(6000) + candidate(6001, 2), KNOWN, [MediaAddress(at(6000), at(6001), Purpose.RTP)]),
-        (candidate(6000) + candidate(6000, 2), KNOWN, [MediaAddress(at(6000), None, Purpose.RTP)]),
-        (candidate(6000) + candidate(4001, 2), KNOWN, [MediaAddress(at(6000), None, Purpose.RTP)]),
+        (candidate(4000) + candidate(4001, 2), ALONE, [extra(4000, 4001)]),
+        (candidate(4000) + candidate(4005, 2), KNOWN, [extra(4005)]),
+        (candidate(6000) + candidate(6001, 2), KNOWN, [extra(6000, 6001)]),
+        (candidate(6000) + candidate(6000, 2), KNOWN, [extra(6000)]),
+        (candidate(6000) + candidate(4001, 2), KNOWN, [extra(6000)]),
         (
             candidate(6000, 1, "1") + candidate(6001, 2, "2"),
             KNOWN,
-            [MediaAddress(at(6000), None, Purpose.RTP), MediaAddress(at(6001), None, Purpose.RTP)],
+            [extra(6000), extra(6001)],
         ),
-        (candidate(6000) * 2, KNOWN, [MediaAddress(at(6000), None, Purpose.RTP)]),
+        (candidate(6000) * 2, KNOWN, [extra(6000)]),
         (candidate(6000, host="10.0.0.12") + candidate(1023), KNOWN, []),
     ],
 )
@@ -46,7 +50,7 @@ def test_what_candidates_add(lines: str, known: MediaAddress, expected: list[Med
 
 
 def test_candidates_of_a_fax_are_for_fax() -> None:
-    assert added(candidate(6000), stream="m=image 4000 udptl t38\n") == [MediaAddress(at(6000), None, Purpose.UDPTL)]
+    assert added(candidate(6000), stream="m=image 4000 udptl t38\n") == [extra(6000, purpose=Purpose.UDPTL)]
 
 
 @pytest.mark.parametrize("stream", ["", "m=audio 0 RTP/AVP 0\n", "m=audio 4000 TCP/RTP/AVP 0\n"])

@@ -98,12 +98,33 @@ def test_speech_and_fax_on_one_port_share_a_pair(ledger: Ledger) -> None:
     assert ledger.media_pairs_left == 2
 
 
-def test_streams_with_one_rtp_port_and_two_for_rtcp_get_one_of_them(ledger: Ledger) -> None:
-    hold(ledger, ONE, AUDIO, MediaAddress(RTP, Endpoint("10.0.0.11", 17001), Purpose.RTP))
-    assert len(ports(ledger)) == 2
-    assert sorted(ports(ledger).values()) == [20000, 20001]
+def test_each_rtcp_port_on_one_rtp_port_has_a_row(ledger: Ledger) -> None:
+    named = Endpoint("10.0.0.11", 15001)
+    hold(ledger, ONE, AUDIO, MediaAddress(RTP, named, Purpose.RTP))
+    assert ports(ledger) == {RTP: 20000, RTCP: 20001, named: 20002}
+    assert ledger.media_pairs_left == 1
     ledger.release(ONE)
     assert ledger.media_pairs_left == 3
+
+
+def test_rtcp_of_another_call_on_the_same_rtp_port_has_a_row(ledger: Ledger) -> None:
+    named = Endpoint("10.0.0.11", 17001)
+    hold(ledger, ONE, AUDIO)
+    hold(ledger, TWO, MediaAddress(RTP, named, Purpose.RTP))
+    assert ports(ledger) == {RTP: 20000, RTCP: 20001, named: 20002}
+    assert ledger.of_holder(TWO) == {RTP, named}
+    ledger.release(ONE)
+    assert ports(ledger) == {RTP: 20000, named: 20002}
+    ledger.release(TWO)
+    assert ledger.media_pairs_left == 3
+
+
+def test_rtcp_that_finds_no_room_changes_nothing(ledger: Ledger) -> None:
+    hold(ledger, ONE, AUDIO, VIDEO, MediaAddress(Endpoint("10.0.0.11", 19000), None, Purpose.UDPTL))
+    before = ports(ledger)
+    with pytest.raises(NoPortLeftError, match=r"1 more port pairs needed, 0 free"):
+        hold(ledger, TWO, MediaAddress(RTP, Endpoint("10.0.0.11", 17001), Purpose.RTP))
+    assert ports(ledger) == before
 
 
 def test_an_rtcp_port_that_is_another_streams_rtp_port_has_that_row(ledger: Ledger) -> None:
@@ -126,8 +147,73 @@ def test_media_on_a_sip_address_is_nobodys(ledger: Ledger) -> None:
     with pytest.raises(ForeignAddressError):
         hold(ledger, ONE, AUDIO, MediaAddress(ALICE, None, Purpose.UDPTL))
     assert set(ports(ledger)) == {ALICE}
-    hold(ledger, ONE, AUDIO._replace(rtcp=ALICE))
+    with pytest.raises(ForeignAddressError):
+        hold(ledger, ONE, AUDIO._replace(rtcp=ALICE))
+    assert set(ports(ledger)) == {ALICE}
+
+
+def test_rtcp_that_would_only_by_its_number_be_on_a_sip_address_is_not_there(ledger: Ledger) -> None:
+    ledger.hold_signalling(ALICE, REGISTRATION, 100.0, 0.0)
+    beside = Endpoint("10.0.0.11", 5059)
+    hold(ledger, ONE, MediaAddress(beside, ALICE, Purpose.RTP))
+    assert ledger.of_holder(ONE) == {beside}
+
+
+def candidate(port: int, rtcp: Endpoint | None = None) -> MediaAddress:
+    return MediaAddress(Endpoint("10.0.0.11", port), rtcp, Purpose.RTP, is_candidate=True)
+
+
+def test_candidates_have_what_is_left(ledger: Ledger) -> None:
+    """Three pairs: for speech, one candidate, and RTCP that has no place beside its RTP."""
+    named = [Endpoint("10.0.0.11", port) for port in (15001, 15003)]
+    hold(
+        ledger, ONE, AUDIO, candidate(15000), candidate(16384, named[0]), candidate(16384, named[1]), candidate(18000)
+    )
+    assert ports(ledger) == {Endpoint("10.0.0.11", 15000): 20002, RTP: 20000, RTCP: 20001, named[0]: 20004}
+    assert ledger.of_holder(ONE) == set(ports(ledger))
+    assert ledger.media_pairs_left == 0
+
+
+def test_a_candidate_that_found_no_room_is_none_until_there_is_some(ledger: Ledger) -> None:
+    hold(ledger, TWO, AUDIO, VIDEO)
+    hold(ledger, ONE, candidate(4000), candidate(4002))
+    assert not ledger.has(candidate(4002))
+    ledger.release(TWO)
+    hold(ledger, ONE, candidate(4000), candidate(4002))
+    assert ledger.has(candidate(4002))
+    assert not ledger.has(candidate(4002, RTCP))
+
+
+def test_of_candidates_alone_one_must_find_room(ledger: Ledger) -> None:
+    hold(ledger, TWO, AUDIO, VIDEO, MediaAddress(Endpoint("10.0.0.11", 19000), None, Purpose.UDPTL))
+    with pytest.raises(NoPortLeftError, match="for any candidate"):
+        hold(ledger, ONE, candidate(4000), candidate(4002))
+    hold(ledger, ONE, candidate(16384), candidate(4002))
     assert ledger.of_holder(ONE) == {RTP}
+
+
+def test_candidates_on_a_sip_address_are_left_out(ledger: Ledger) -> None:
+    ledger.hold_signalling(ALICE, REGISTRATION, 100.0, 0.0)
+    hold(ledger, ONE, AUDIO, candidate(5060), candidate(4000, ALICE))
+    assert ledger.of_holder(ONE) == {RTP, RTCP, Endpoint("10.0.0.11", 4000)}
+    assert ports(ledger)[ALICE] == 5060
+
+
+def test_a_candidate_where_some_rtcp_is_has_its_row(ledger: Ledger) -> None:
+    hold(ledger, ONE, AUDIO, candidate(16385))
+    assert ports(ledger) == {RTP: 20000, RTCP: 20001}
+
+
+@pytest.mark.parametrize("run", [None, RTP], ids=["alone", "in a row"])
+def test_speech_and_fax_on_one_port_are_a_row_for_speech(ledger: Ledger, run: Endpoint | None) -> None:
+    """In whatever order a set has them, which is another in each process."""
+    speech = AUDIO._replace(run=run)
+    for streams in ([speech, FAX._replace(run=run)], [FAX._replace(run=run), speech]):
+        ledger.hold_media(streams, DESK, ONE, 0.0)
+        row = ledger.of_inside(RTP)
+        assert row is not None
+        assert row.purpose is Purpose.RTP
+        ledger.release(ONE)
 
 
 def test_sip_on_a_media_address_is_nobodys(ledger: Ledger) -> None:

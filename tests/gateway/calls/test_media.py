@@ -103,7 +103,7 @@ def test_candidates_at_an_address_that_all_may_announce() -> None:
     data = b"v=0\nc=IN IP4 192.0.2.1\nm=audio 4000 RTP/AVP 0\na=candidate:1 1 UDP 1 10.0.0.9 5000 typ host\n"
     inside = Inside(Networks(["10.0.0.0/24"]), Networks(["10.0.0.9/32"]))
     media = of_phone(parse(data, 0, len(data)), PHONE, inside).media
-    assert media == {MediaAddress(Endpoint("10.0.0.9", 5000), None, Purpose.RTP)}
+    assert media == {MediaAddress(Endpoint("10.0.0.9", 5000), None, Purpose.RTP, is_candidate=True)}
 
 
 def test_no_address_yet_is_no_pause() -> None:

@@ -84,3 +84,18 @@ def test_a_run_begins_at_what_has_been_free_for_longest() -> None:
     ports.give_back(ports.lease())
     assert ports.find_runs([2]) == [20004]
     assert ports.find_runs([2, 2]) == [20004, 20000]
+
+
+def test_runs_are_found_where_others_came_and_went() -> None:
+    ports = MediaPorts(20000, 20019)
+    ports.lease_run(20004, 3)
+    ports.give_back(20006)
+    assert ports.find_runs([5]) == [20010]
+    assert ports.find_runs([2, 2, 1]) == [20000, 20010, 20014]
+    ports.give_back(20004)
+    assert ports.find_runs([4]) == [20000]
+    with pytest.raises(NoPortLeftError):
+        ports.find_runs([4, 5, 1])
+    assert [ports.lease() for _ in range(len(ports))] == [20000, 20002, *range(20010, 20020, 2), 20006, 20004]
+    with pytest.raises(NoPortLeftError):
+        ports.find_runs([1])
