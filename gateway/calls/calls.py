@@ -138,8 +138,10 @@ class Calls:
                 return
             call.check(message, sender, described)
         if described is not None:
-            fresh = {media for media in described.media if isinstance(media, MediaAddress)}
-            self._ledger.check_media(fresh if call.met is None else fresh | call.met[0])
+            held = frozenset[MediaAddress]() if call.met is None else call.met[0]
+            fresh = {media for media in described.media - held if isinstance(media, MediaAddress)}
+            if fresh:
+                self._ledger.check_media(fresh | held)
         is_new = not call.phones
         for address in phones:
             if address not in call.phones:

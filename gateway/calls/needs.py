@@ -31,6 +31,8 @@ class Needs:
         self._placed: set[Endpoint] = set()  # RTCP addresses
         if len(self.streams) > 1:
             self.streams.sort(key=_order)
+        elif self.streams and free and self._is_usual(*self.streams):
+            return
         certain = [stream for stream in self.streams if not stream.is_candidate]
         self._count(certain)
         if self.pairs > free:
@@ -42,6 +44,16 @@ class Needs:
             ]
             if not self.streams and not all(rows.of_inside(each.rtp) for each in candidates):
                 raise NoPortLeftError("no port pair is free for any candidate: widen media.ports")
+
+    def _is_usual(self, stream: MediaAddress) -> bool:
+        """Whether this needs a pair of its own and nothing else, as most do; if so, that is its need."""
+        rtp, rtcp, purpose, run, _ = stream
+        of_inside = self._rows.of_inside
+        if run is not None or of_inside(rtp) is not None or (rtcp is not None and of_inside(rtcp) is not None):
+            return False
+        self.rtp[rtp] = purpose
+        self.pairs = 1
+        return True
 
     def _count(self, streams: list[MediaAddress]) -> None:
         has_runs = False
