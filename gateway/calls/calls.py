@@ -14,7 +14,7 @@ from gateway.calls.finished import Finished
 from gateway.calls.ledger import Ledger
 from gateway.calls.media import Described, FarHost, Media
 from gateway.calls.parties import Parties
-from gateway.errors import LimitError, PeerError
+from gateway.errors import LimitError, NotUnderstoodError, PeerError
 from gateway.sdp.offer_answer import Terms
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
@@ -165,6 +165,18 @@ class Calls:
         else:
             self._hold(call, _ending(message), now)
 
+    def trickle(self, message: Message, sender: Side, phone: Endpoint, described: Described, now: float) -> None:
+        """Hold what candidates that come later in a call need, as far as there is room: ICE does without the rest."""
+        call = self._at(message, phone)
+        if call is None:
+            return
+        try:
+            call.check(message, sender, described)
+        except NotUnderstoodError:
+            return
+        call.legs.trickle(message, sender, self._fitting(call, described.media))
+        self._settle(call, _ending(message), now)
+
     def withdraw(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
         """Take back a request that `take` followed and that never left."""
         call = self._at(message, phone)
@@ -216,6 +228,19 @@ class Calls:
         """The call that a message from or for an inside address belongs to."""
         key = (message.call_id, phone.ip)
         return self._calls.get(key) or self._elsewhere.get(key)
+
+    def _fitting(self, call: Call, media: frozenset[Media]) -> frozenset[Media]:
+        """Those that the ledger can hold beside what the call has."""
+        held = list(call.media[0])
+        fitting = set(media)
+        for each in sorted(media, key=str):
+            if isinstance(each, MediaAddress):
+                try:
+                    self._ledger.check_media([*held, each])
+                    held.append(each)
+                except (PeerError, LimitError):
+                    fitting.remove(each)
+        return frozenset(fitting)
 
     def _settle(self, call: Call, why: str, now: float) -> None:
         """What a call needs after time has passed; if there is no room for that, the call ends, and no other."""

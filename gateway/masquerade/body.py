@@ -1,6 +1,6 @@
 """The edits of a session description: media addresses and ports, connection, origin and candidate addresses."""
 
-from gateway.masquerade.candidates import candidate_edits
+from gateway.masquerade.candidates import candidate_edits, media_partner
 from gateway.masquerade.translation import Translation
 from gateway.sdp.session import Connection, Session, Stream
 from gateway.sip.message import Edit
@@ -47,7 +47,7 @@ def _partner(stream: Stream, translation: Translation) -> Endpoint | None:
     connection = stream.address
     if connection is None or not connection.is_ipv4 or not stream.port or not stream.is_udp:
         return None
-    return translation.media(Endpoint(connection.host, stream.port))
+    return media_partner(Endpoint(connection.host, stream.port), stream.candidates, translation)
 
 
 def _shared_host(session: Session, partners: list[Endpoint | None], translation: Translation) -> str:
@@ -68,6 +68,11 @@ def _origin_host(
         connection = stream.address
         if partner is not None and connection is not None and connection.host == origin.host:
             return partner.ip
+    for candidate in session.candidates:
+        if candidate.kind.is_offered and candidate.is_udp and candidate.host == origin.host:
+            partner = translation.media(candidate.endpoint)
+            if partner is not None:
+                return partner.ip
     return _host(origin, translation)
 
 
@@ -77,7 +82,9 @@ def _rtcp_edits(data: bytes, stream: Stream, partner: Endpoint | None, translati
         connection = stream.rtcp.connection or connection
         if connection is None or not connection.is_ipv4:
             return []
-        found = translation.media(Endpoint(connection.host, stream.rtcp.port)) if stream.is_udp else None
+        found = None
+        if stream.is_udp:
+            found = media_partner(Endpoint(connection.host, stream.rtcp.port), stream.candidates, translation)
         edits: list[Edit] = [] if found is None else [(*stream.rtcp.port_span, b"%d" % found.port)]
         if stream.rtcp.connection is not None:
             host = found.ip if found is not None else _host(stream.rtcp.connection, translation)
@@ -86,7 +93,7 @@ def _rtcp_edits(data: bytes, stream: Stream, partner: Endpoint | None, translati
         return edits
     if partner is None or connection is None or not stream.is_rtp:
         return []
-    found = translation.media(Endpoint(connection.host, stream.port + 1))
+    found = media_partner(Endpoint(connection.host, stream.port + 1), stream.candidates, translation)
     if found is None or found.port == partner.port + 1:
         return []
     # RTCP did not land beside RTP, so it must be named (RFC 3605)
