@@ -23,6 +23,11 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
             edits.append((*stream.port_span, b"%d" % partner.port))
         edits += _rtcp_edits(data, stream, partner, translation)
         connection = stream.address
+        for further in stream.further:
+            same = partner if connection is not None and further.host == connection.host else None
+            beside = _host(further, translation) if same is None else same.ip
+            if beside != further.host:
+                edits.append(_host_edit(further, beside))
         if connection is None or not connection.is_ipv4:
             continue
         host = partner.ip if partner is not None else _host(connection, translation)
@@ -30,10 +35,6 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
             edits.append(_line(data, stream.connection_at, b"c=IN IP4 " + host.encode()))
         elif stream.connection is not None and host != connection.host:
             edits.append(_host_edit(connection, host))
-        for further in stream.further:
-            beside = host if further.host == connection.host else _host(further, translation)
-            if beside != further.host:
-                edits.append(_host_edit(further, beside))
     if session.candidates:
         edits += candidate_edits(session.candidates, translation)
     if session.origin is not None:

@@ -438,6 +438,23 @@ def test_candidates_that_come_later_where_there_is_no_room() -> None:
     assert b"10.0.0.12" not in alice.inbox[-1]
 
 
+def test_the_far_sides_candidates_that_come_later_count_among_the_hosts_of_its_call(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    for branch in range(4):
+        lines = [candidate(f"198.51.{branch}.{host}", 40000) for host in range(16)]
+        answer = sdp("0.0.0.0", "\n".join(("m=audio 9 RTP/AVP 0", *lines)))  # noqa: S104
+        provider.answers("183 Session Progress", tag=f"bob-{branch}", sdp=answer)
+    before = flow.open
+    assert flow.rtp.pop().count("198.51.") == 64
+    uri, one_more = "sip:alice@203.0.113.1:5060", fragment(candidate("198.51.4.0", 40000))
+    provider.legs["call-1"].own_tag = "bob-0"
+    provider.asks("INFO", uri, sdp=one_more, headers=TRICKLED)
+    assert alice.inbox[-1].startswith(b"INFO sip:alice@10.0.0.11:5060 ")
+    assert flow.open == before
+
+
 @pytest.mark.parametrize(
     ("headers", "far_tag"),
     [
