@@ -39,11 +39,11 @@ class Place(NamedTuple):
 
     port: int
     rtcp: int
-    count: int
+    length: int
     rtcp_line: str
 
     def __str__(self) -> str:
-        return f"{self.port}/{self.count}" if self.count else str(self.port)
+        return f"{self.port}/{self.length}" if self.length else str(self.port)
 
     def lines(self, host: str, texts: Iterable[str]) -> list[str]:
         return [text.format(host=host, port=self.port, rtcp=self.rtcp, other=self.port + 9) for text in texts]
@@ -51,10 +51,10 @@ class Place(NamedTuple):
 
 @st.composite
 def _places(draw: st.DrawFn, port: int, *, may_be_row: bool) -> Place:
-    count = draw(st.sampled_from([0, 0, 1, 2, 4])) if may_be_row else 0
-    if count > 1:  # RTCP of a row is where its RTP says
-        return Place(port, port + 1, count, "")
-    return Place(port, port + draw(st.sampled_from([0, 1, 1, 3])), count, draw(st.sampled_from(["", *_RTCP])))
+    length = draw(st.sampled_from([0, 0, 1, 2, 4])) if may_be_row else 0
+    if length > 1:  # RTCP of a row is where its RTP says
+        return Place(port, port + 1, length, "")
+    return Place(port, port + draw(st.sampled_from([0, 1, 1, 3])), length, draw(st.sampled_from(["", *_RTCP])))
 
 
 @st.composite
@@ -71,7 +71,7 @@ def descriptions(draw: st.DrawFn, host: str) -> str:
     lines += ["t=0 0", *draw(st.lists(st.sampled_from(["a=sendrecv", "a=group:BUNDLE a", "a=tool:x"]), max_size=2))]
     for index, port in enumerate(draw(st.lists(RTP_PORTS, max_size=5, unique=True))):
         place = draw(_places(port, may_be_row=index < 2))
-        for _ in range(1 if place.count > 1 else draw(st.sampled_from([1, 1, 2]))):
+        for _ in range(1 if place.length > 1 else draw(st.sampled_from([1, 1, 2]))):
             first = st.just([]) if shared is not None else own.map(lambda line: [line])
             lines += draw(_streams(host, place, [*draw(first), *draw(st.lists(own | other, max_size=2))], shared))
     line_end = draw(st.sampled_from(["\r\n", "\n"]))

@@ -444,7 +444,7 @@ def test_the_far_sides_candidates_that_come_later_count_among_the_hosts_of_its_c
     alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
     for branch in range(4):
         lines = [candidate(f"198.51.{branch}.{host}", 40000) for host in range(16)]
-        answer = sdp("0.0.0.0", "\n".join(("m=audio 9 RTP/AVP 0", *lines)))  # noqa: S104
+        answer = sdp("0.0.0.0", "\n".join(("m=audio 9 RTP/AVP 0", *lines)))
         provider.answers("183 Session Progress", tag=f"bob-{branch}", sdp=answer)
     before = flow.open
     assert flow.rtp.pop().count("198.51.") == 64
@@ -453,6 +453,22 @@ def test_the_far_sides_candidates_that_come_later_count_among_the_hosts_of_its_c
     provider.asks("INFO", uri, sdp=one_more, headers=TRICKLED)
     assert alice.inbox[-1].startswith(b"INFO sip:alice@10.0.0.11:5060 ")
     assert flow.open == before
+
+
+def test_candidates_that_come_later_within_a_row_of_ports_are_left_out(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    """What the ledger could not hold beside the row would be in the way of all that follows."""
+    alice.asks("INVITE", sdp=sdp("10.0.0.11", "m=audio 16384/2 RTP/AVP 0"))
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    before = flow.open
+    lines = [candidate("10.0.0.11", 16386), candidate("10.0.0.11", 16390)]
+    passage = alice.asks("INFO", sdp=fragment(*lines), headers=TRICKLED)
+    assert [line.split()[5] for line in attributes(passage.text)] == ["20002", "9"]
+    assert flow.open == before
+    alice.asks("BYE")
+    provider.answers("200 OK", to=b"BYE")
+    assert flow.open == set()
 
 
 @pytest.mark.parametrize(
