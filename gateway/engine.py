@@ -39,6 +39,7 @@ from gateway.notices import Notice, Subject
 from gateway.outcome import Drop, Outcome, Release
 from gateway.refusals import Refusals
 from gateway.sdp import session as sdp
+from gateway.sdp.trickle import description_of, trickled_in
 from gateway.sip.body import look_into
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message, parse
@@ -191,6 +192,8 @@ class Engine:
         if message.method != b"REGISTER":
             self.calls.take(message, Side.INSIDE, addresses, datagram.destination.ip, described, now)
             self._make_sure_of_leases(message, described, phone, now)
+        if message.method == b"INFO":
+            self._take_candidates(message, Side.INSIDE, phone, now)
         if message.is_request:
             self.callers.wrote(addresses, datagram.destination, now)
             if message.method == b"SUBSCRIBE":
@@ -219,6 +222,8 @@ class Engine:
             if message.is_request and message.method == b"INVITE":
                 self._make_sure_of_ports(message, session, phone)
             self.calls.take(message, Side.OUTSIDE, (phone,), datagram.source.ip, described, now)
+            if message.method == b"INFO":
+                self._take_candidates(message, Side.OUTSIDE, phone, now)
         elif not message.is_request:
             self._registered(message, datagram.source, phone, now)
         return payload
@@ -294,6 +299,16 @@ class Engine:
             raise NotUnderstoodError(
                 f"media at {min([each.rtp for each in lost])} in a call that began before this gateway"
             )
+
+    def _take_candidates(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
+        """A request in a call may bring candidates that its descriptions did not have yet (RFC 8840)."""
+        candidates = trickled_in(message) if message.is_request else ()
+        if candidates:
+            session = description_of(candidates)
+            inside = sender is Side.INSIDE
+            public = self.ledger.public or ""
+            described = of_phone(session, phone.ip, self._inside) if inside else of_far_side(session, public)
+            self.calls.trickle(message, sender, phone, described, now)
 
     def _registered(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
         request = self.registrations.asked(message, phone.ip)

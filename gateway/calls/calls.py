@@ -14,7 +14,7 @@ from gateway.calls.finished import Finished
 from gateway.calls.ledger import Ledger
 from gateway.calls.media import Described, FarHost, Media
 from gateway.calls.parties import Parties
-from gateway.errors import LimitError, PeerError
+from gateway.errors import LimitError, NotUnderstoodError, PeerError
 from gateway.sdp.offer_answer import Terms
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
@@ -167,6 +167,20 @@ class Calls:
         else:
             self._hold(call, _ending(message), now)
 
+    def trickle(self, message: Message, sender: Side, phone: Endpoint, described: Described, now: float) -> None:
+        """Hold what candidates that come later in a call need, as far as there is room: ICE does without the rest."""
+        call = self._at(message, phone)
+        if call is None:
+            return
+        media = self._fitting(described.media)
+        try:
+            call.check(message, sender, described)
+            self._ledger.check_media([each for each in call.media[0] | media if isinstance(each, MediaAddress)])
+        except NotUnderstoodError:
+            return
+        call.legs.trickle(message, sender, media)
+        self._hold(call, _ending(message), now)
+
     def withdraw(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
         """Take back a request that `take` followed and that never left."""
         call = self._at(message, phone)
@@ -218,6 +232,18 @@ class Calls:
         """The call that a message from or for an inside address belongs to."""
         key = (message.call_id, phone.ip)
         return self._calls.get(key) or self._elsewhere.get(key)
+
+    def _fitting(self, media: frozenset[Media]) -> frozenset[Media]:
+        """Those that the ledger has room for."""
+        addresses = [each for each in media if isinstance(each, MediaAddress)]
+        fitting: list[MediaAddress] = []
+        for each in sorted(addresses, key=str):
+            try:
+                self._ledger.check_media([*fitting, each])
+                fitting.append(each)
+            except (PeerError, LimitError):
+                continue
+        return media.difference(addresses).union(fitting)
 
     def _settle(self, call: Call, why: str, now: float) -> None:
         """What a call needs after time has passed; if there is no room for that, the call ends, and no other."""

@@ -13,6 +13,7 @@ from gateway.sdp.offer_answer import Description, Terms
 from gateway.sip.grammar import LWS, TRANSACTION_SECONDS
 from gateway.sip.message import Message
 
+_MOST_TRICKLED = 16  # of one party in one dialog
 # of a Via line, and so of its topmost via-parm; one from before RFC 3261 may have none
 _BRANCH = re.compile(rb";" + LWS + rb"(?i:branch)" + LWS + rb"=" + LWS + rb"([^\s;,]++)")
 
@@ -200,7 +201,8 @@ class Dialog:
     `expiry` is when its session is over unless it is refreshed (RFC 4028), `ack_by` when its first 2xx
     is no more repeated, unless a request in it came by here. `accepted` and `settled` are, by party,
     the highest CSeq of its INVITEs with a 2xx and of its decided offers, `said` what it described last in a response
-    to an INVITE or in an ACK: by these an old message is known that comes late or again.
+    to an INVITE or in an ACK: by these an old message is known that comes late or again. `trickled` are the
+    candidates that a party named after its description, the latest first.
     """
 
     id: DialogId
@@ -213,6 +215,7 @@ class Dialog:
     accepted: dict[Side, int] = field(default_factory=dict)
     settled: dict[Side, int] = field(default_factory=dict)
     said: dict[Side, tuple[Side, int, Described]] = field(default_factory=dict)
+    trickled: dict[Side, tuple[Media, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, name: DialogId, invite: Invite) -> "Dialog":
@@ -280,6 +283,14 @@ class Dialog:
         """A party described its media in what may be refused with `request`, or be answered by nobody until then."""
         if request.cseq >= self.settled.get(request.caller, -1):
             self.media[sender] = self.media[sender].propose(request, self._meant(sender, described), until)
+
+    def trickle(self, sender: Side, media: frozenset[Media]) -> None:
+        """A party named candidates in an INFO request: all of them each time, or only new ones.
+
+        RFC 8840 section 4.4 wants all; so when there are too many, the oldest are given up.
+        """
+        older = [each for each in self.trickled.get(sender, ()) if each not in media]
+        self.trickled[sender] = (*sorted(media, key=str), *older)[:_MOST_TRICKLED]
 
     def agree(self, request: TransactionId) -> None:
         """The request was accepted."""

@@ -47,6 +47,8 @@ class Legs:
         everything = [invite.offer.things for invite in self._pending() if invite.offer is not None]
         for dialog in self.dialogs.values():
             everything += [description.everything for description in dialog.media.values()]
+            if dialog.trickled:
+                everything += map(frozenset, dialog.trickled.values())
         return everything
 
     def knows(self, request: TransactionId, now: float) -> bool:
@@ -85,6 +87,12 @@ class Legs:
         elif message.status >= 200:
             self._final_response(message, sender, described, now)
         self._drop_what_is_over(now)
+
+    def trickle(self, message: Message, sender: Side, media: frozenset[Media]) -> None:
+        """Candidates that come after their description belong to a dialog, and go with it."""
+        dialog = self.dialogs.get(DialogId.of(message, sender))
+        if dialog is not None:
+            dialog.trickle(sender, media)
 
     def withdraw(self, message: Message, sender: Side, now: float) -> None:
         """Take a request back that is answered here and never reaches the other side."""

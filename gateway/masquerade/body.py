@@ -1,6 +1,6 @@
 """The edits of a session description: media addresses and ports, connection, origin and candidate addresses."""
 
-from gateway.masquerade.candidates import candidate_edits
+from gateway.masquerade.candidates import candidate_edits, media_partner
 from gateway.masquerade.translation import Translation
 from gateway.sdp.session import Connection, Session, Stream
 from gateway.sip.message import Edit
@@ -23,6 +23,11 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
             edits.append((*stream.port_span, b"%d" % partner.port))
         edits += _rtcp_edits(data, stream, partner, translation)
         connection = stream.address
+        for further in stream.further:
+            same = partner if connection is not None and further.host == connection.host else None
+            beside = _host(further, translation) if same is None else same.ip
+            if beside != further.host:
+                edits.append(_host_edit(further, beside))
         if connection is None or not connection.is_ipv4:
             continue
         host = partner.ip if partner is not None else _host(connection, translation)
@@ -30,10 +35,6 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
             edits.append(_line(data, stream.connection_at, b"c=IN IP4 " + host.encode()))
         elif stream.connection is not None and host != connection.host:
             edits.append(_host_edit(connection, host))
-        for further in stream.further:
-            beside = host if further.host == connection.host else _host(further, translation)
-            if beside != further.host:
-                edits.append(_host_edit(further, beside))
     if session.candidates:
         edits += candidate_edits(session.candidates, translation)
     if session.origin is not None:
@@ -47,7 +48,7 @@ def _partner(stream: Stream, translation: Translation) -> Endpoint | None:
     connection = stream.address
     if connection is None or not connection.is_ipv4 or not stream.port or not stream.is_udp:
         return None
-    return translation.media(Endpoint(connection.host, stream.port))
+    return media_partner(Endpoint(connection.host, stream.port), stream.candidates, translation)
 
 
 def _shared_host(session: Session, partners: list[Endpoint | None], translation: Translation) -> str:
@@ -68,6 +69,11 @@ def _origin_host(
         connection = stream.address
         if partner is not None and connection is not None and connection.host == origin.host:
             return partner.ip
+    for candidate in session.candidates:
+        if candidate.kind.is_offered and candidate.is_udp and candidate.host == origin.host:
+            partner = translation.media(candidate.endpoint)
+            if partner is not None:
+                return partner.ip
     return _host(origin, translation)
 
 
@@ -77,7 +83,9 @@ def _rtcp_edits(data: bytes, stream: Stream, partner: Endpoint | None, translati
         connection = stream.rtcp.connection or connection
         if connection is None or not connection.is_ipv4:
             return []
-        found = translation.media(Endpoint(connection.host, stream.rtcp.port)) if stream.is_udp else None
+        found = None
+        if stream.is_udp:
+            found = media_partner(Endpoint(connection.host, stream.rtcp.port), stream.candidates, translation)
         edits: list[Edit] = [] if found is None else [(*stream.rtcp.port_span, b"%d" % found.port)]
         if stream.rtcp.connection is not None:
             host = found.ip if found is not None else _host(stream.rtcp.connection, translation)
@@ -86,7 +94,7 @@ def _rtcp_edits(data: bytes, stream: Stream, partner: Endpoint | None, translati
         return edits
     if partner is None or connection is None or not stream.is_rtp:
         return []
-    found = translation.media(Endpoint(connection.host, stream.port + 1))
+    found = media_partner(Endpoint(connection.host, stream.port + 1), stream.candidates, translation)
     if found is None or found.port == partner.port + 1:
         return []
     # RTCP did not land beside RTP, so it must be named (RFC 3605)

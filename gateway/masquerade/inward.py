@@ -34,6 +34,10 @@ class Inward:
         pair = self._pairs.of_port(address.port)
         return pair.inside if pair is not None and pair.purpose.is_media else None
 
+    def unleased(self, address: Endpoint) -> Endpoint | None:
+        """The receiver at the same port."""
+        return address._replace(ip=self._receiver.ip) if address.ip == self._public else None
+
     def host(self, host: str) -> str | None:
         """The public address alone means the phone that receives it."""
         return self._receiver.ip if host == self._public else None

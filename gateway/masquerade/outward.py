@@ -1,6 +1,7 @@
 """Outward: what a phone says of inside addresses becomes what the world can reach."""
 
 from gateway.masquerade.translation import Pairs, Place, Spelling
+from gateway.sdp.grammar import DISCARD_PORT
 from gateway.sip.grammar import DEFAULT_PORT
 from rules.model import Endpoint, Purpose
 
@@ -41,6 +42,10 @@ class Outward:
         if pair is None or not pair.purpose.is_media:
             return None
         return Endpoint(self._public, pair.port)
+
+    def unleased(self, address: Endpoint) -> Endpoint | None:
+        """The public address at a port that can be nobody's: any other may be leased to somebody else."""
+        return Endpoint(self._public, DISCARD_PORT) if address.ip == self._sender.ip else None
 
     def host(self, host: str) -> str | None:
         """The sender's own address becomes the public one."""

@@ -4,14 +4,13 @@ from gateway.masquerade.body import session_edits
 from gateway.masquerade.candidates import candidate_edits
 from gateway.masquerade.headers import header_edits
 from gateway.masquerade.translation import Translation
-from gateway.sdp.candidate import candidates_in
 from gateway.sdp.session import Session
+from gateway.sdp.trickle import trickled_in
 from gateway.sip.body import is_encoded, lengths_around, media_type
 from gateway.sip.fragment import fragment_in
 from gateway.sip.message import Edit, Message, splice
 
 _SIPFRAG = b"message/sipfrag"
-_TRICKLED = b"application/trickle-ice-sdpfrag"
 
 
 def rewrite(message: Message, session: Session | None, translation: Translation) -> bytes:
@@ -40,14 +39,10 @@ def _body_edits(message: Message, session: Session | None, translation: Translat
         return session_edits(message.data, session, translation)
     if start == end or is_encoded(message):
         return []
-    kind = media_type(message)
-    if kind == _SIPFRAG:
+    if media_type(message) == _SIPFRAG:
         fragment = fragment_in(message)
         return [] if fragment is None else header_edits(fragment, translation)
-    if kind == _TRICKLED:
-        # its first line has its line end before it like any other
-        return candidate_edits(candidates_in(message.data, start - 1, end), translation)
-    return []
+    return candidate_edits(trickled_in(message), translation)
 
 
 def _content_length(message: Message, growth: int) -> list[Edit]:

@@ -77,5 +77,8 @@ class Translation(Protocol):
     def media(self, address: Endpoint) -> Endpoint | None:
         """The partner of a media transport address."""
 
+    def unleased(self, address: Endpoint) -> Endpoint | None:
+        """What stands for an address of the phone's own at which no media port is leased."""
+
     def host(self, host: str) -> str | None:
         """The partner of an address that is mentioned without a port."""

@@ -52,7 +52,8 @@ class Kind(StrEnum):
 class Candidate(NamedTuple):
     """One IPv4 address and where it is written. `component` 1 is RTP, 2 RTCP (RFC 8839 section 5.1).
 
-    A mentioned one has port 0, which stands nowhere.
+    A mentioned one has port 0, which stands nowhere. `base` is the own address that a server saw as this one
+    (RFC 8445 section 5.1.1.2); None unless the line says both.
     """
 
     kind: Kind
@@ -63,6 +64,7 @@ class Candidate(NamedTuple):
     is_udp: bool = True
     component: int = 1
     foundation: bytes = b""
+    base: Endpoint | None = None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -102,12 +104,19 @@ def _addresses(line: Line) -> Iterator[Candidate]:
 
 def _candidate(line: Line) -> Iterator[Candidate]:
     is_udp = line["transport"].upper() == b"UDP"
+    related = None
+    if line["raddr"] is not None:
+        related = _candidate_at(Kind.RELATED, line, "raddr", "rport")._replace(is_udp=is_udp)
     if line["candidate"] is not None:
         kind = Kind.HOST if line["type"] == b"host" else Kind.LEARNED
         found = _candidate_at(kind, line, "candidate", "port")
-        yield found._replace(is_udp=is_udp, component=int(line["component"]), foundation=line["foundation"])
-    if line["raddr"] is not None:
-        yield _candidate_at(Kind.RELATED, line, "raddr", "rport")._replace(is_udp=is_udp)
+        # what a relay or a TCP candidate is related to need not be where its packets come from
+        base = related.endpoint if related is not None and is_udp and line["type"] == b"srflx" else None
+        yield found._replace(
+            is_udp=is_udp, component=int(line["component"]), foundation=line["foundation"], base=base
+        )
+    if related is not None:
+        yield related
 
 
 def _candidate_at(kind: Kind, line: Line, host: str | int, port: str | int) -> Candidate:

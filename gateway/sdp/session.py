@@ -27,7 +27,7 @@ def _address_of(kind: bytes) -> bytes:
 # The lines that are read, each known by the last group in it; one out of its grammar is `broken`.
 _READ = re.compile(
     rb"\n(?:"
-    rb"m=(\S++) ([0-9]{1,5})(?:/([0-9]{1,5}))? (?P<media>\S++)(?: [^\r\n]*+)?"
+    rb"m=\S++ ([0-9]{1,5})(?:/([0-9]{1,5}))? (?P<media>\S++)(?: [^\r\n]*+)?"
     rb"|c=" + _address_of(b"connection") + rb"(?:/[0-9/]++)?[ ]*+"
     rb"|o=\S++[^\r\n]*? IN IP4 (?:(?P<origin_ipv4>"
     + IPV4
@@ -70,11 +70,9 @@ class Stream(NamedTuple):
     the stream's lines end. `candidates` are the addresses that its attributes name.
     """
 
-    media: bytes
     port: int
     port_span: Span
     port_count: int
-    protocol: bytes
     is_udp: bool
     is_rtp: bool
     address: Connection | None
@@ -161,7 +159,7 @@ def _with_candidates(session: Session, data: bytes, start: int, end: int) -> Ses
 def _stream(lines: list[Line], shared: Connection | None, direction: bytes, end: int) -> Stream:
     """One m-line, first of `lines`, and the lines below it, after what the session has for all."""
     media = lines[0]
-    name, port, count, protocol = media.group(1, 2, 3, 4)
+    port, count, protocol = media.group(1, 2, "media")
     connection_at = media.end()
     connection: Connection | None = None
     further: list[Connection] = []
@@ -186,11 +184,9 @@ def _stream(lines: list[Line], shared: Connection | None, direction: bytes, end:
     upper = protocol.upper()
     is_udp = b"TCP" not in upper and not upper.startswith(_NOT_UDP)
     return Stream(
-        name,
         _port(port),
-        media.span(2),
+        media.span(1),
         int(count or 1),
-        protocol,
         is_udp,
         is_udp and b"RTP/" in upper,
         connection or shared,

@@ -23,7 +23,7 @@ def test_candidates_that_are_the_default_address_move_with_it(flow: Flow, alice:
     assert attributes(passage.text) == [
         "a=candidate:1 1 UDP 2130706431 203.0.113.1 20000 typ host",
         "a=candidate:1 2 UDP 2130706430 203.0.113.1 20001 typ host",
-        "a=candidate:2 1 UDP 1694498815 203.0.113.1 16384 typ srflx raddr 203.0.113.1 rport 20000",
+        "a=candidate:2 1 UDP 1694498815 203.0.113.1 20000 typ srflx raddr 203.0.113.1 rport 20000",
         "a=candidate:3 1 UDP 16777215 192.0.2.15 49152 typ relay raddr 203.0.113.1 rport 20000 generation 0",
     ]
     assert flow.open == {"20000 -> 10.0.0.11:16384 rtp closed", "20001 -> 10.0.0.11:16385 rtcp closed"}
@@ -121,18 +121,24 @@ def test_what_is_not_the_phones_stays_and_does_no_harm(flow: Flow, alice: Party,
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "expected"),
     [
-        "a=candidate:5 1 UDP 1 {} 1023 typ host",
-        "a=candidate:5 1 TCP 1 {} 17000 typ host tcptype passive",
-        "a=candidate:5 1 UDP 1 192.0.2.1 17000 typ srflx raddr {} rport 17000",
-        "a=source-filter: incl IN IP4 * {}",
-        "a=ccap:1 IN IP4 {}",
+        ("a=candidate:5 1 UDP 1 10.0.0.11 1023 typ host", "a=candidate:5 1 UDP 1 203.0.113.1 9 typ host"),
+        (
+            "a=candidate:5 1 TCP 1 10.0.0.11 17000 typ host tcptype passive",
+            "a=candidate:5 1 TCP 1 203.0.113.1 9 typ host tcptype passive",
+        ),
+        (
+            "a=candidate:5 1 UDP 1 192.0.2.1 17000 typ srflx raddr 10.0.0.11 rport 17000",
+            "a=candidate:5 1 UDP 1 192.0.2.1 17000 typ srflx raddr 203.0.113.1 rport 9",
+        ),
+        ("a=source-filter: incl IN IP4 * 10.0.0.11", "a=source-filter: incl IN IP4 * 203.0.113.1"),
+        ("a=ccap:1 IN IP4 10.0.0.11", "a=ccap:1 IN IP4 203.0.113.1"),
     ],
 )
-def test_an_own_address_that_gets_no_port_does_not_show(flow: Flow, alice: Party, line: str) -> None:
-    passage = alice.asks("INVITE", sdp=audio("10.0.0.11", 16384, line.format("10.0.0.11")))
-    assert line.format("203.0.113.1") in attributes(passage.text)
+def test_an_own_address_that_gets_no_port_does_not_show(flow: Flow, alice: Party, line: str, expected: str) -> None:
+    passage = alice.asks("INVITE", sdp=audio("10.0.0.11", 16384, line))
+    assert attributes(passage.text) == [expected]
     assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp closed"}
 
 
@@ -160,18 +166,60 @@ def test_candidates_for_the_whole_session(flow: Flow, alice: Party) -> None:
     assert flow.open == {"20000 -> 10.0.0.11:16384 rtp closed"}
 
 
+STUN = "a=candidate:2 1 UDP 5 203.0.113.1 7078 typ srflx raddr 10.0.0.11 rport 7078"
+STUN_RTCP = "a=candidate:2 2 UDP 5 203.0.113.1 7079 typ srflx raddr 10.0.0.11 rport 7079"
+STUN_HOSTS = (
+    "a=candidate:1 1 UDP 9 10.0.0.11 7078 typ host",
+    "a=candidate:1 2 UDP 9 10.0.0.11 7079 typ host",
+)
+
+
+@pytest.mark.parametrize("rtcp", ["", "a=rtcp:7079", "a=rtcp:7079 IN IP4 203.0.113.1"])
+def test_a_default_address_learnt_by_stun_is_the_leased_one(flow: Flow, alice: Party, rtcp: str) -> None:
+    """All that the phone sends from 7078 leaves from 20000 now, so what STUN said of 7078 is out of date."""
+    lines = [*STUN_HOSTS, STUN, STUN_RTCP, *([rtcp] if rtcp else [])]
+    passage = alice.asks("INVITE", sdp=audio("203.0.113.1", 7078, *lines))
+    assert flow.open == {"20000 -> 10.0.0.11:7078 rtp closed", "20001 -> 10.0.0.11:7079 rtcp closed"}
+    assert "c=IN IP4 203.0.113.1\r\nt=0 0\r\nm=audio 20000 RTP/AVP 0\r\n" in passage.text
+    assert attributes(passage.text) == [
+        "a=candidate:1 1 UDP 9 203.0.113.1 20000 typ host",
+        "a=candidate:1 2 UDP 9 203.0.113.1 20001 typ host",
+        "a=candidate:2 1 UDP 5 203.0.113.1 20000 typ srflx raddr 203.0.113.1 rport 20000",
+        "a=candidate:2 2 UDP 5 203.0.113.1 20001 typ srflx raddr 203.0.113.1 rport 20001",
+        *([rtcp.replace("7079", "20001")] if rtcp else []),
+    ]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param([STUN_HOSTS[0]], id="no candidate says that it is the phone's"),
+        pytest.param([STUN_HOSTS[0], STUN.replace(" 7078 typ", " 7080 typ")], id="another port"),
+        pytest.param([STUN_HOSTS[0], STUN.replace("rport 7078", "rport 7090")], id="no lease behind it"),
+        pytest.param([STUN_HOSTS[0], "m=video 0 RTP/AVP 31", STUN], id="a candidate of another stream"),
+    ],
+)
+def test_a_default_address_that_is_not_proved_to_be_the_phones_stays(
+    flow: Flow, alice: Party, lines: list[str]
+) -> None:
+    assert "m=audio 7078 RTP/AVP 0\r\n" in alice.asks("INVITE", sdp=audio("203.0.113.1", 7078, *lines)).text
+
+
 @pytest.mark.parametrize("stream", ["m=audio 0 RTP/AVP 0", "m=message 2855 TCP/MSRP *"], ids=["off", "TCP"])
 def test_candidates_of_no_stream_over_udp_open_nothing(flow: Flow, alice: Party, stream: str) -> None:
     passage = alice.asks("INVITE", sdp=sdp("10.0.0.11", stream, HOST))
-    assert attributes(passage.text) == ["a=candidate:1 1 UDP 2130706431 203.0.113.1 16384 typ host"]
+    assert attributes(passage.text) == ["a=candidate:1 1 UDP 2130706431 203.0.113.1 9 typ host"]
     assert flow.open == set()
 
 
 def test_a_phone_has_so_many_candidates_and_no_more(flow: Flow, alice: Party) -> None:
-    lines = [f"a=candidate:{port} 1 UDP 1 10.0.0.11 {port} typ host" for port in range(17000, 17020)]
+    lines = [f"a=candidate:{port} 1 UDP 1 10.0.0.11 {port} typ host" for port in range(20010, 20030)]
     passage = alice.asks("INVITE", sdp=audio("10.0.0.11", 16384, *lines))
     assert len(flow.rtp) == 1 + 16
-    assert attributes(passage.text)[16:] == [line.replace("10.0.0.11", "203.0.113.1") for line in lines[16:]]
+    # at their own port numbers they would stand for those before them
+    assert attributes(passage.text)[16:] == [
+        f"a=candidate:{port} 1 UDP 1 203.0.113.1 9 typ host" for port in range(20026, 20030)
+    ]
 
 
 def test_the_far_sides_candidates_may_send(flow: Flow, alice: Party, provider: Party) -> None:
@@ -216,9 +264,21 @@ def test_the_chosen_candidates_are_named_to_each_side_as_it_knows_them(
 def test_phones_that_call_each_other_meet_at_their_own_candidates(flow: Flow, alice: Party, provider: Party) -> None:
     carol = flow.phone("carol", "10.0.0.12")
     carol.asks("OPTIONS", call="hello")
-    offer = audio("10.0.0.11", 16384, HOST, HOST_RTCP, REFLEXIVE.replace(" 16384 typ", " 1111 typ"))
+    offer = audio("10.0.0.11", 16384, HOST, HOST_RTCP, REFLEXIVE)
     left = alice.asks("INVITE", sdp=offer).text.partition("\r\n\r\n")[2]
     assert "10.0.0.11" not in left
+    port = flow.sip_ports["10.0.0.12:5060"]
+    provider.asks("INVITE", f"sip:carol@203.0.113.1:{port}", call="second-leg", far_tag="", sdp=left)
+    assert carol.inbox[-1].endswith(offer.replace("203.0.113.1 16384 typ", "10.0.0.11 16384 typ").encode())
+
+
+def test_phones_without_default_addresses_learn_of_each_other_whose_description_it_is(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    carol = flow.phone("carol", "10.0.0.12")
+    carol.asks("OPTIONS", call="hello")
+    offer = audio("10.0.0.11", 9, HOST).replace("c=IN IP4 10.0.0.11", "c=IN IP4 0.0.0.0")
+    left = alice.asks("INVITE", sdp=offer).text.partition("\r\n\r\n")[2]
     port = flow.sip_ports["10.0.0.12:5060"]
     provider.asks("INVITE", f"sip:carol@203.0.113.1:{port}", call="second-leg", far_tag="", sdp=left)
     assert carol.inbox[-1].endswith(offer.encode())
@@ -228,7 +288,7 @@ def test_out_and_in_again_is_as_it_was(flow: Flow, alice: Party, provider: Party
     lines = (
         HOST, HOST_RTCP, RELAYED, "a=candidate:4 1 tcp 1 10.0.0.11 9 typ host tcptype active",
         "a=candidate:5 1 UDP 1 10.0.0.11 17000 typ host", "a=alt:1 1 : user pass 10.0.0.11 16384",
-        "a=candidate:6 1 UDP 1 10.0.0.11 80 typ host", "a=source-filter: incl IN IP4 10.0.0.11 192.0.2.1",
+        "a=source-filter: incl IN IP4 10.0.0.11 192.0.2.1",
     )  # fmt: skip
     offer = audio("10.0.0.11", 16384, *lines)
     left = alice.asks("INVITE", sdp=offer).text.partition("\r\n\r\n")[2]
@@ -277,3 +337,151 @@ def test_candidates_in_a_message_of_no_dialog_are_not_announced(flow: Flow, alic
     other = HOST.replace("16384", "17000")
     alice.asks("UPDATE", far_tag="nobody", sdp=sdp("0.0.0.0", f"m=audio 9 RTP/AVP 0\n{other}")).passes()
     assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20"}
+
+
+# Candidates that come after their description (RFC 8840), each time with those before them.
+TRICKLED = ("Info-Package: trickle-ice", "Content-Type: application/trickle-ice-sdpfrag")
+
+
+def fragment(*lines: str) -> str:
+    return "".join(f"{line}\r\n" for line in ("a=ice-ufrag:8hhY", "m=audio 9 RTP/AVP 0", "a=mid:1", *lines))
+
+
+def candidate(host: str, port: int, component: int = 1) -> str:
+    return f"a=candidate:{port - component} {component} UDP 9 {host} {port} typ host"
+
+
+def call_that_trickles(alice: Party, provider: Party) -> None:
+    """An offer and an answer without any candidate yet."""
+    later = sdp("0.0.0.0", "m=audio 9 RTP/AVP 0\na=rtcp-mux\na=ice-options:trickle")
+    alice.asks("INVITE", sdp=later)
+    provider.answers("183 Session Progress", tag="bob", sdp=later)
+
+
+def test_candidates_that_come_later_have_leases_for_as_long_as_the_call(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    call_that_trickles(alice, provider)
+    assert flow.open == set()
+    passage = alice.asks("INFO", sdp=fragment(candidate("10.0.0.11", 16384)), headers=TRICKLED)
+    assert attributes(passage.text) == ["a=candidate:16383 1 UDP 9 203.0.113.1 20000 typ host"]
+    assert flow.open == {"20000 -> 10.0.0.11:16384 rtp closed"}
+    more = fragment(
+        candidate("10.0.0.11", 16384), candidate("10.0.0.11", 16390), candidate("10.0.0.11", 16391, component=2)
+    )
+    passage = alice.asks("INFO", sdp=more, headers=TRICKLED)
+    assert attributes(passage.text) == [
+        "a=candidate:16383 1 UDP 9 203.0.113.1 20000 typ host",
+        "a=candidate:16389 1 UDP 9 203.0.113.1 20002 typ host",
+        "a=candidate:16389 2 UDP 9 203.0.113.1 20003 typ host",
+    ]
+    provider.answers("200 OK", to=b"INVITE", tag="bob")
+    assert len(flow.open) == 3
+    alice.asks("BYE")
+    provider.answers("200 OK", to=b"BYE")
+    assert flow.open == set()
+
+
+def test_the_far_sides_candidates_that_come_later_may_send(flow: Flow, alice: Party, provider: Party) -> None:
+    call_that_trickles(alice, provider)
+    alice.asks("INFO", sdp=fragment(candidate("10.0.0.11", 16384)), headers=TRICKLED)
+    lines = (
+        candidate("198.51.100.20", 40000),
+        "a=candidate:2 1 UDP 2 198.51.100.22 40000 typ srflx raddr 198.51.100.90 rport 9",
+        "a=candidate:3 1 TCP 2 198.51.100.91 40000 typ host",
+    )
+    provider.asks("INFO", "sip:alice@203.0.113.1:5060", sdp=fragment(*lines), headers=TRICKLED)
+    assert alice.inbox[-1].endswith(fragment(*lines).encode())
+    assert flow.open == {"20000 -> 10.0.0.11:16384 rtp from 198.51.100.20 198.51.100.22"}
+
+
+def test_a_branch_takes_its_candidates_along(flow: Flow, alice: Party, provider: Party) -> None:
+    call_that_trickles(alice, provider)
+    alice.asks("INFO", sdp=fragment(candidate("10.0.0.11", 16384)), headers=TRICKLED)
+    provider.answers("199 Early Dialog Terminated", to=b"INVITE", tag="bob")
+    assert flow.open == set()
+    assert flow.calls == 1
+
+
+def test_candidates_that_come_later_have_a_bound_and_the_latest_count(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    call_that_trickles(alice, provider)
+    for first in range(16384, 16784, 20):
+        lines = [candidate("10.0.0.11", port) for port in range(first, first + 20)]
+        passage = alice.asks("INFO", sdp=fragment(*lines), headers=TRICKLED)
+        assert [line.endswith(" 203.0.113.1 9 typ host") for line in attributes(passage.text)] == [
+            *[False] * 16,
+            *[True] * 4,
+        ]
+        assert len(flow.open) == 16
+    for first in range(20, 200, 10):
+        lines = [candidate(f"198.51.100.{host}", 40000) for host in range(first, first + 10)]
+        provider.asks("INFO", "sip:alice@203.0.113.1:5060", sdp=fragment(*lines), headers=TRICKLED)
+    sources = {text.partition(" from ")[2] for text in flow.open}
+    assert [len(each.split()) for each in sources] == [16]
+    assert "198.51.100.199" in sources.pop().split()
+
+
+def test_candidates_that_come_later_where_there_is_no_room() -> None:
+    flow = Flow(Settings(media_ports=(20000, 20003)))
+    alice, carol = flow.phone("alice", "10.0.0.11"), flow.phone("carol", "10.0.0.12")
+    carol.asks("INVITE", call="other", sdp=audio("10.0.0.12", 4000))
+    call_that_trickles(alice, flow.provider)
+    # the first is where alice has SIP, and the last is over; neither spoils the one between, nor means carol
+    lines = [candidate("10.0.0.11", port) for port in (5060, 16384, 20000)]
+    passage = alice.asks("INFO", sdp=fragment(*lines), headers=TRICKLED)
+    assert [line.split()[5] for line in attributes(passage.text)] == ["9", "20002", "9"]
+    flow.provider.asks(
+        "INFO", "sip:alice@203.0.113.1:5062", sdp=passage.text.partition("\r\n\r\n")[2], headers=TRICKLED
+    )
+    assert b"10.0.0.12" not in alice.inbox[-1]
+
+
+def test_the_far_sides_candidates_that_come_later_count_among_the_hosts_of_its_call(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    for branch in range(4):
+        lines = [candidate(f"198.51.{branch}.{host}", 40000) for host in range(16)]
+        answer = sdp("0.0.0.0", "\n".join(("m=audio 9 RTP/AVP 0", *lines)))
+        provider.answers("183 Session Progress", tag=f"bob-{branch}", sdp=answer)
+    before = flow.open
+    assert flow.rtp.pop().count("198.51.") == 64
+    uri, one_more = "sip:alice@203.0.113.1:5060", fragment(candidate("198.51.4.0", 40000))
+    provider.legs["call-1"].own_tag = "bob-0"
+    provider.asks("INFO", uri, sdp=one_more, headers=TRICKLED)
+    assert alice.inbox[-1].startswith(b"INFO sip:alice@10.0.0.11:5060 ")
+    assert flow.open == before
+
+
+def test_candidates_that_come_later_within_a_row_of_ports_are_left_out(
+    flow: Flow, alice: Party, provider: Party
+) -> None:
+    """What the ledger could not hold beside the row would be in the way of all that follows."""
+    alice.asks("INVITE", sdp=sdp("10.0.0.11", "m=audio 16384/2 RTP/AVP 0"))
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    before = flow.open
+    lines = [candidate("10.0.0.11", 16386), candidate("10.0.0.11", 16390)]
+    passage = alice.asks("INFO", sdp=fragment(*lines), headers=TRICKLED)
+    assert [line.split()[5] for line in attributes(passage.text)] == ["20002", "9"]
+    assert flow.open == before
+    alice.asks("BYE")
+    provider.answers("200 OK", to=b"BYE")
+    assert flow.open == set()
+
+
+@pytest.mark.parametrize(
+    ("headers", "far_tag"),
+    [
+        pytest.param(("Content-Type: text/plain",), "bob", id="no candidates"),
+        pytest.param((*TRICKLED, "Content-Encoding: gzip"), "bob", id="encoded"),
+        pytest.param(TRICKLED, "eve", id="of no dialog"),
+    ],
+)
+def test_other_information_in_a_call_opens_nothing(
+    flow: Flow, alice: Party, provider: Party, headers: tuple[str, ...], far_tag: str
+) -> None:
+    call_that_trickles(alice, provider)
+    alice.asks("INFO", sdp=fragment(candidate("10.0.0.11", 16384)), headers=headers, far_tag=far_tag)
+    assert flow.open == set()

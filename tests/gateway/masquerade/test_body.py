@@ -39,6 +39,11 @@ def after(lines: str) -> list[str]:
             id="a stream that is off keeps its zero",
         ),
         pytest.param(
+            "m=audio_16384_RTP/AVP_0 c=IN_IP4_relay.example.org c=IN_IP4_10.0.0.11 c=IN_IP4_192.0.2.4",
+            "m=audio_16384_RTP/AVP_0|c=IN_IP4_relay.example.org|c=IN_IP4_203.0.113.1|c=IN_IP4_192.0.2.4",
+            id="one of several connections, behind a name",
+        ),
+        pytest.param(
             "c=IN_IP4_10.0.0.11 m=message_9_TCP/MSRP_*",
             "c=IN_IP4_203.0.113.1|m=message_9_TCP/MSRP_*",
             id="a stream without partner still does not show the inside",
@@ -70,6 +75,18 @@ def test_inward_each_stream_goes_to_its_own_phone() -> None:
     expected = (
         "o=-_1_1_IN_IP4_10.0.0.11|c=IN_IP4_10.0.0.11|m=audio_16384_RTP/AVP_0|m=video_16384_RTP/AVP_31|i=x"
         "|c=IN_IP4_10.0.0.12"
+    )
+    assert rewritten(before, INWARD) == after(expected)
+
+
+def test_inward_the_origin_is_whose_candidates_these_are() -> None:
+    before = (
+        "o=-_1_1_IN_IP4_203.0.113.1 c=IN_IP4_0.0.0.0 a=remote-candidates:1_203.0.113.1_20000"
+        " m=audio_9_RTP/AVP_0 a=candidate:1_1_UDP_1_203.0.113.1_20002_typ_host"
+    )
+    expected = (
+        "o=-_1_1_IN_IP4_10.0.0.12|c=IN_IP4_0.0.0.0|a=remote-candidates:1_10.0.0.11_16384"
+        "|m=audio_9_RTP/AVP_0|a=candidate:1_1_UDP_1_10.0.0.12_16384_typ_host"
     )
     assert rewritten(before, INWARD) == after(expected)
 
