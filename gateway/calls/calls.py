@@ -172,13 +172,11 @@ class Calls:
         call = self._at(message, phone)
         if call is None:
             return
-        media = self._fitting(described.media)
         try:
             call.check(message, sender, described)
-            self._ledger.check_media([each for each in call.media[0] | media if isinstance(each, MediaAddress)])
         except NotUnderstoodError:
             return
-        call.legs.trickle(message, sender, media)
+        call.legs.trickle(message, sender, described.media)
         self._hold(call, _ending(message), now)
 
     def withdraw(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
@@ -232,18 +230,6 @@ class Calls:
         """The call that a message from or for an inside address belongs to."""
         key = (message.call_id, phone.ip)
         return self._calls.get(key) or self._elsewhere.get(key)
-
-    def _fitting(self, media: frozenset[Media]) -> frozenset[Media]:
-        """Those that the ledger has room for."""
-        addresses = [each for each in media if isinstance(each, MediaAddress)]
-        fitting: list[MediaAddress] = []
-        for each in sorted(addresses, key=str):
-            try:
-                self._ledger.check_media([*fitting, each])
-                fitting.append(each)
-            except (PeerError, LimitError):
-                continue
-        return media.difference(addresses).union(fitting)
 
     def _settle(self, call: Call, why: str, now: float) -> None:
         """What a call needs after time has passed; if there is no room for that, the call ends, and no other."""

@@ -1,5 +1,6 @@
 import pytest
 
+from gateway.engine import Settings
 from tests.transcripts.flow import Flow, Party
 
 
@@ -17,3 +18,9 @@ def alice(flow: Flow) -> Party:
 @pytest.fixture
 def provider(flow: Flow) -> Party:
     return flow.provider
+
+
+@pytest.fixture
+def narrow() -> Flow:
+    """A router with two pairs of media ports."""
+    return Flow(Settings(media_ports=(20000, 20003)))
