@@ -18,10 +18,15 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
     shared = _shared_host(session, partners, translation)
     if session.connection is not None and shared != session.connection.host:
         edits.append(_host_edit(session.connection, shared))
+    for further in session.further:
+        is_same = session.connection is not None and further.host == session.connection.host
+        beside = shared if is_same else _host(further, translation)
+        if beside != further.host:
+            edits.append(_host_edit(further, beside))
     for stream, partner in zip(session.streams, partners, strict=True):
         if partner is not None:
             edits.append((*stream.port_span, b"%d" % partner.port))
-        edits += _rtcp_edits(data, stream, partner, translation)
+        rtcp = _rtcp_edits(data, stream, partner, translation)
         connection = stream.address
         for further in stream.further:
             same = partner if connection is not None and further.host == connection.host else None
@@ -29,12 +34,18 @@ def session_edits(data: bytes, session: Session, translation: Translation) -> li
             if beside != further.host:
                 edits.append(_host_edit(further, beside))
         if connection is None or not connection.is_ipv4:
+            edits += rtcp
             continue
         host = partner.ip if partner is not None else _host(connection, translation)
         if stream.connection is None and stream.port and host != shared:
-            edits.append(_line(data, stream.connection_at, b"c=IN IP4 " + host.encode()))
+            line = _line(data, stream.connection_at, b"c=IN IP4 " + host.encode())
+            if rtcp and rtcp[0][:2] == line[:2]:  # c= comes before a=, wherever both are added (RFC 8866 section 5)
+                rtcp = [(*line[:2], line[2] + rtcp[0][2])]
+            else:
+                rtcp.append(line)
         elif stream.connection is not None and host != connection.host:
             edits.append(_host_edit(connection, host))
+        edits += rtcp
     if session.candidates:
         edits += candidate_edits(session.candidates, translation)
     if session.origin is not None:

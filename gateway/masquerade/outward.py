@@ -5,7 +5,7 @@ from gateway.sdp.grammar import DISCARD_PORT
 from gateway.sip.grammar import DEFAULT_PORT
 from rules.model import Endpoint, Purpose
 
-_NAMES = frozenset({Place.IDENTITY, Place.NAME})  # identities need not be reachable
+_NAMES = frozenset({Place.IDENTITY, Place.NAME, Place.QUOTED})  # identities need not be reachable
 
 
 class Outward:

@@ -3,7 +3,7 @@
 from gateway.masquerade.body import session_edits
 from gateway.masquerade.candidates import candidate_edits
 from gateway.masquerade.headers import header_edits
-from gateway.masquerade.translation import Translation
+from gateway.masquerade.translation import Quoting, Translation
 from gateway.sdp.session import Session
 from gateway.sdp.trickle import trickled_in
 from gateway.sip.body import is_encoded, lengths_around, media_type
@@ -41,7 +41,7 @@ def _body_edits(message: Message, session: Session | None, translation: Translat
         return []
     if media_type(message) == _SIPFRAG:
         fragment = fragment_in(message)
-        return [] if fragment is None else header_edits(fragment, translation)
+        return [] if fragment is None else header_edits(fragment, Quoting(translation))
     return candidate_edits(trickled_in(message), translation)
 
 

@@ -10,7 +10,7 @@ class Place(StrEnum):
     """Where an address is written; a phone spells its own address one way in each.
 
     VIA is a sent-by, RECEIVED what stands beside it, CONTACT also the Request-URI, ROUTE a proxy on the way,
-    REFERENCE whom to turn to. IDENTITY (From and To) and NAME (other headers) say who somebody is.
+    REFERENCE whom to turn to. IDENTITY (From and To) and NAME (other headers) say who somebody is. QUOTED is all that stands in a fragment.
     """
 
     VIA = auto()
@@ -20,6 +20,7 @@ class Place(StrEnum):
     REFERENCE = auto()
     IDENTITY = auto()
     NAME = auto()
+    QUOTED = auto()
 
 
 class Spelling(NamedTuple):
@@ -82,3 +83,27 @@ class Translation(Protocol):
 
     def host(self, host: str) -> str | None:
         """The partner of an address that is mentioned without a port."""
+
+
+class Quoting:
+    """A translation of what a message quotes: from how addresses are spelt there, nothing is learnt for others."""
+
+    def __init__(self, translation: Translation) -> None:
+        self.hint = translation.hint
+        self._translation = translation
+
+    def signalling(self, place: Place, host: str, port: int | None) -> Spelling | None:
+        """The partner of a SIP transport address."""
+        return self._translation.signalling(Place.QUOTED, host, port)
+
+    def media(self, address: Endpoint) -> Endpoint | None:
+        """The partner of a media transport address."""
+        return self._translation.media(address)
+
+    def unleased(self, address: Endpoint) -> Endpoint | None:
+        """What stands for an address of the phone's own at which no media port is leased."""
+        return self._translation.unleased(address)
+
+    def host(self, host: str) -> str | None:
+        """The partner of an address that is mentioned without a port."""
+        return self._translation.host(host)

@@ -92,13 +92,18 @@ class Stream(NamedTuple):
 
 
 class Session(NamedTuple):
-    """One session description. `candidates` are the addresses in all attributes, `shared` those before any stream."""
+    """One session description.
+
+    `candidates` are the addresses in all attributes, `shared` those before any stream. `further` are connections
+    beside the one that holds, the first of several or, if there is one, the first with an IPv4 address.
+    """
 
     origin: Connection | None
     connection: Connection | None
     streams: tuple[Stream, ...]
     candidates: tuple[Candidate, ...] = ()
     shared: tuple[Candidate, ...] = ()
+    further: tuple[Connection, ...] = ()
 
     @property
     def is_on_hold(self) -> bool:
@@ -111,7 +116,7 @@ def parse(data: bytes, start: int, end: int) -> Session:
     """Read the description in data[start:end].
 
     Raises MalformedError for a line that is not ``x=...``, an m=, c= or a=rtcp: line out of its grammar, a port over
-    65535, or more than 64 streams.
+    65535, more than 64 streams, or a second o= or, of one stream, a=rtcp: line.
     """
     whole = _LINES.fullmatch(data, start, end)
     if whole is None:
@@ -123,23 +128,28 @@ def parse(data: bytes, start: int, end: int) -> Session:
     if len(starts) > _MAX_STREAMS:
         raise MalformedError(f"more than {_MAX_STREAMS} media streams")
     origin: Connection | None = None
-    connection: Connection | None = None
+    connections: list[Connection] = []
     direction = b"sendrecv"
     for line in lines[: starts[0]] if starts else lines:
         kind = line.lastgroup or ""
         if kind in _CONNECTION:
-            connection = _address(line, kind)
+            connections.append(_address(line, kind))
         elif kind in _ORIGIN:
+            if origin is not None:
+                raise MalformedError("more than one o= line")
             origin = _address(line, kind)
         elif kind == "direction":
             direction = line[kind]
         elif kind == "broken":
             raise _broken(line)
+    if len(connections) > 1:
+        connections.sort(key=_is_no_ipv4)
+    connection = connections[0] if connections else None
     streams = []
     for index, following in zip_longest(starts, starts[1:]):
         until = end if following is None else lines[following].start() + 1
         streams.append(_stream(lines[index:following], connection, direction, until))
-    session = Session(origin, connection, tuple(streams))
+    session = Session(origin, connection, tuple(streams), further=tuple(connections[1:]))
     return _with_candidates(session, data, start, end) if has_candidates(data, start, end) else session
 
 
@@ -173,6 +183,8 @@ def _stream(lines: list[Line], shared: Connection | None, direction: bytes, end:
                 connection = _address(line, kind)
             else:
                 further.append(_address(line, kind))
+        elif rtcp is not None and (kind == "rtcp" or kind in _RTCP_ADDRESS):
+            raise MalformedError("more than one a=rtcp: line of a stream")
         elif kind == "rtcp":
             rtcp = Rtcp(_port(line["rtcp"]), line.span("rtcp"), None)
         elif kind in _RTCP_ADDRESS:
@@ -197,6 +209,10 @@ def _stream(lines: list[Line], shared: Connection | None, direction: bytes, end:
         end,
         tuple(further),
     )
+
+
+def _is_no_ipv4(connection: Connection) -> bool:
+    return not connection.is_ipv4
 
 
 def _address(line: Line, group: str) -> Connection:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.engine import Settings
 from tests.transcripts.flow import Flow, Party
 from tests.transcripts.messages import audio, sdp
 
@@ -203,3 +204,16 @@ def test_a_description_of_20_kilobytes(flow: Flow, alice: Party) -> None:
     assert len(passage.sent) > 20000
     assert passage.text.count("10.0.0.11") == 800
     assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp closed"}
+
+
+def test_a_fragment_teaches_no_spelling() -> None:
+    flow = Flow(Settings(taken_ports=frozenset({5060})))
+    alice = flow.phone("alice", "10.0.0.11")
+    alice.asks(
+        "NOTIFY",
+        contact="<sip:alice@10.0.0.11>",
+        sdp="SIP/2.0 200 OK\r\nContact: <sip:alice@10.0.0.11:5060>\r\n",
+        headers=("Content-Type: message/sipfrag",),
+    )
+    flow.provider.asks("OPTIONS", "sip:alice@203.0.113.1:5062", call="o", far_tag="")
+    assert alice.inbox[-1].startswith(b"OPTIONS sip:alice@10.0.0.11 SIP/2.0")

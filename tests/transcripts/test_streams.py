@@ -296,3 +296,35 @@ def test_speech_and_fax_on_one_port_are_named_speech(flow: Flow, alice: Party, f
     streams = ["m=audio 16384 RTP/AVP 0", "m=image 16384 udptl t38"]
     alice.asks("INVITE", sdp=sdp("10.0.0.11", first, *[each for each in streams if each != first]))
     assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp closed"}
+
+
+@pytest.mark.parametrize("other", ["IP4 10.0.0.11", "IP6 2001:db8::1"])
+@pytest.mark.parametrize("first", [True, False])
+def test_several_connections_of_the_session(flow: Flow, alice: Party, other: str, first: bool) -> None:
+    text = audio("10.0.0.11", 16384)
+    lines = ["c=IN IP4 10.0.0.11", f"c=IN {other}"]
+    text = text.replace("c=IN IP4 10.0.0.11", "\r\n".join(lines if first else lines[::-1]))
+    left = alice.asks("INVITE", sdp=text).text
+    assert "10.0.0.11" not in left.partition("\r\n\r\n")[2]
+    assert flow.rtp == {"20000 -> 10.0.0.11:16384 rtp closed"}
+
+
+@pytest.mark.parametrize("lines", ["o=- 1 1 IN IP4 10.0.0.11", "a=rtcp:16385\r\na=rtcp:16387"])
+def test_what_there_can_only_be_one_of(flow: Flow, alice: Party, lines: str) -> None:
+    text = audio("10.0.0.11", 16384)
+    alice.asks("INVITE", sdp=text.replace("s=-", f"{lines}\r\ns=-") if lines[0] == "o" else text + lines).passes()
+    assert flow.open == set()
+
+
+def test_lines_that_are_added_come_in_their_order() -> None:
+    flow = Flow(Settings(media_hosts=("10.0.0.12/32",)))
+    alice = flow.phone("alice", "10.0.0.11")
+    streams = ("m=audio 4000 RTP/AVP 0", "m=video 4000 RTP/AVP 31\nc=IN IP4 10.0.0.12\na=rtcp:4009")
+    alice.asks("INVITE", sdp=sdp("10.0.0.11", *streams))
+    back = sdp("203.0.113.1", "m=audio 20000 RTP/AVP 0", "m=video 20002 RTP/AVP 31")
+    flow.provider.asks("INVITE", "sip:alice@203.0.113.1:5060", "back", far_tag="", sdp=back)
+    assert alice.inbox[-1].decode().split("\r\n")[-4:-1] == [
+        "m=video 4000 RTP/AVP 31",
+        "c=IN IP4 10.0.0.12",
+        "a=rtcp:4009",
+    ]
