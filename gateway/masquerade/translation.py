@@ -10,7 +10,8 @@ class Place(StrEnum):
     """Where an address is written; a phone spells its own address one way in each.
 
     VIA is a sent-by, RECEIVED what stands beside it, CONTACT also the Request-URI, ROUTE a proxy on the way,
-    REFERENCE whom to turn to. IDENTITY (From and To) and NAME (other headers) say who somebody is. QUOTED is all that stands in a fragment.
+    REFERENCE whom to turn to. IDENTITY (From and To) and NAME (other headers) say who somebody is. QUOTED is all that
+    stands in a fragment.
     """
 
     VIA = auto()
