@@ -59,3 +59,19 @@ def _host_of(uri: bytes, offset: int) -> list[Span]:
     found = re.match(_HOST, address)
     start = offset + len(scheme) + 1 + len(userinfo + at)
     return [] if found is None else [(start, start + found.end())]
+
+
+_LONE_HOST = re.compile(rb"(?i:;(?:maddr|received)=)([\w.-]+)")
+_DESCRIBED_HOST = re.compile(rb"(?m)^[co]=.*IN IP4 ([\w.-]+)")
+
+
+def lone_hosts(data: bytes) -> list[Span]:
+    """The spans of hosts that stand without a port: in maddr and received."""
+    head = re.split(rb"\n\r?\n", data, maxsplit=1)[0]
+    return [found.span(1) for found in _LONE_HOST.finditer(head)]
+
+
+def described_hosts(data: bytes) -> list[Span]:
+    """The spans of the IPv4 hosts in the connection and origin lines of a description."""
+    head = re.split(rb"\n\r?\n", data, maxsplit=1)[0]
+    return [found.span(1) for found in _DESCRIBED_HOST.finditer(data, len(head))]

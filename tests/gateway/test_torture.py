@@ -1,5 +1,6 @@
 """RFC 4475: whatever a torture message is full of, the addresses that are ours change in it, and nothing else."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from gateway.networks import Networks
 from gateway.outcome import Release
 from gateway.wire import Datagram
 from rules.model import Endpoint
-from tests.gateway.routing import places, with_each
+from tests.gateway.routing import described_hosts, lone_hosts, places, with_each
 
 CORPUS = Path(__file__).parent.parent / "corpus" / "rfc4475"
 MESSAGES = sorted(CORPUS.glob("*.dat"))
@@ -81,3 +82,39 @@ def choices(data: bytes) -> Iterator[list[tuple[int, int]]]:
     for place in found:
         yield [place]
     yield found
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MESSAGES if lone_hosts(path.read_bytes())], ids=lambda path: path.stem
+)
+def test_with_the_phones_address_where_no_port_stands(path: Path) -> None:
+    data, engine = path.read_bytes(), router()
+    here, there = (with_each(data, lone_hosts(data), host) for host in (b"10.0.0.11", b"203.0.113.1"))
+    if path.stem in MALFORMED:
+        assert through(engine, here, Side.INSIDE) is here
+        return
+    assert through(engine, here, Side.INSIDE) == there
+    assert through(engine, there, Side.OUTSIDE) == here
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MESSAGES if described_hosts(path.read_bytes())], ids=lambda path: path.stem
+)
+def test_with_the_phones_address_in_the_description_out_and_in_again(path: Path) -> None:
+    data, engine = path.read_bytes(), router()
+    spans = described_hosts(data)
+    growth = 9 * len(spans) - sum(end - start for start, end in spans)
+    here = _with_length(with_each(data, spans, b"10.0.0.11"), growth)
+    left = through(engine, here, Side.INSIDE)
+    if path.stem in MALFORMED or path.stem == "dblreq":  # where it stands behind the end of the message
+        assert left is here
+        return
+    assert left.count(b"203.0.113.1") == len(spans)
+    assert b"10.0.0.11" not in left
+    assert through(engine, left, Side.OUTSIDE) == here
+
+
+def _with_length(data: bytes, growth: int) -> bytes:
+    """The same with its Content-Length, if it has one, following the body."""
+    length = re.compile(rb"(?im)^((?:content-length|l)\s*:\s*)(\d+)")
+    return length.sub(lambda found: found[1] + b"%d" % (int(found[2]) + growth), data)
