@@ -9,20 +9,24 @@ from gateway.sip.message import Edit
 from rules.model import Endpoint
 
 # What others see of a side, or chose of it, is more than a host: with another port it may mean anybody.
-_HOST_ALONE = frozenset({Kind.HOST, Kind.RELATED, Kind.MENTIONED})
+_HOST_ALONE = frozenset({Kind.HOST, Kind.RELATED})
 
 
 def candidate_edits(candidates: tuple[Candidate, ...], translation: Translation) -> list[Edit]:
     """Translate each address with its port; one that has no partner, such as over TCP, still does not show."""
     edits: list[Edit] = []
     for candidate in candidates:
+        if candidate.kind is Kind.MENTIONED:
+            host = translation.host(candidate.host)
+            if host is not None:
+                edits.append((*candidate.host_span, host.encode()))
+            continue
         partner = _partner(candidate, translation)
         if partner is None:
             continue
         if candidate.host_span != NOWHERE:
             edits.append((*candidate.host_span, partner.ip.encode()))
-        if candidate.port_span != NOWHERE:
-            edits.append((*candidate.port_span, b"%d" % partner.port))
+        edits.append((*candidate.port_span, b"%d" % partner.port))
     return edits
 
 

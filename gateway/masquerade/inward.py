@@ -36,7 +36,7 @@ class Inward:
 
     def unleased(self, address: Endpoint) -> Endpoint | None:
         """The receiver at the same port."""
-        return address._replace(ip=self._receiver.ip) if address.ip == self._public else None
+        return Endpoint(self._receiver.ip, address.port) if address.ip == self._public else None
 
     def host(self, host: str) -> str | None:
         """The public address alone means the phone that receives it."""
