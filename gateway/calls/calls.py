@@ -141,7 +141,7 @@ class Calls:
             held = frozenset[MediaAddress]() if call.met is None else call.met[0]
             fresh = {media for media in described.media - held if isinstance(media, MediaAddress)}
             if fresh:
-                self._ledger.check_media(fresh | held)
+                self._ledger.check_media(fresh | held if held else fresh)
         is_new = not call.phones
         for address in phones:
             if address not in call.phones:
