@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.calls.bindings import Holder, HolderKind
 from gateway.sip.authority import host_of
 from gateway.sip.contact import contacts, is_star, seconds
+from gateway.sip.kept import kept
 from gateway.sip.message import Message
 from gateway.sip.uri import address_of_record, first_uri
 from rules.model import Endpoint
 
 _DEFAULT_LIFETIME = 3600
-_USUAL_LENGTH = 256  # of a Contact header
 
 
 class ContactAddress(NamedTuple):
@@ -23,20 +22,13 @@ class ContactAddress(NamedTuple):
     address: Endpoint
 
 
+@kept
 def contacts_of(value: bytes) -> Sequence[tuple[ContactAddress, int | None]]:
     """The contacts of a header value that name an IPv4 address, each with its own expires if it has one."""
-    # a phone says the same again and again
-    return _remembered(value) if len(value) <= _USUAL_LENGTH else _read(value)
-
-
-def _read(value: bytes) -> Sequence[tuple[ContactAddress, int | None]]:
     return [
         (ContactAddress(contact.user, Endpoint(contact.host, contact.port)), contact.expires)
         for contact in contacts(value)
     ]
-
-
-_remembered = lru_cache(maxsize=1024)(_read)
 
 
 class Request(NamedTuple):

@@ -4,15 +4,13 @@ Nothing is normalised; an edit replaces a span and leaves every other byte as it
 """
 
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.errors import MalformedError
 from gateway.sip.grammar import LWS, TOKEN, parameter
+from gateway.sip.kept import kept
 
 _MAX_HEADER_LINES = 512
-_KEPT = 4096
-_LONGEST_KEPT = 256
 # Each header line and URI has a colon, each further value a comma; of none of these marks a long head has more than:
 _MARKS = (b":", b",", b'"', b"<")
 _MAX_MARKS = 1024
@@ -191,22 +189,15 @@ def splice(data: bytes, edits: list[Edit]) -> bytes:
     return b"".join(pieces)
 
 
+@kept
 def tag(value: bytes) -> bytes:
     """The tag parameter of a From or To value; parameters of the URI inside <> are not the header's."""
-    # asked for several times a message, and all messages of a call say the same
-    return _known_tag(value) if len(value) <= _LONGEST_KEPT else _tag(value)
-
-
-def _tag(value: bytes) -> bytes:
     after = value.rfind(b">") + 1
     if value.find(b'"', after) < 0:
         # nothing is quoted behind the address, so that is where it ends
         found = _UNQUOTED_TAG.search(value, after)
         return found[1] if found else b""
     return next((each[1] for each in _TAG.finditer(value) if each.lastindex), b"")
-
-
-_known_tag = lru_cache(_KEPT)(_tag)
 
 
 def _headers(data: bytes, start: int, end: int) -> tuple[list[Header], dict[bytes, bytes]]:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.sip.grammar import IPV4_ADDRESS, PORT, QUOTED_STRING
+from gateway.sip.kept import kept
 
 
 def _after_scheme(end: bytes) -> bytes:
@@ -27,8 +27,6 @@ _URI = re.compile(
     + rb"|(?<![^\s,:<>])"
     + _after_scheme(rb"<>\"\s,;?")
 )
-_KEPT = 4096
-_LONGEST_KEPT = 256
 _MADDR = re.compile(rb";(?i:maddr)=(" + IPV4_ADDRESS + rb")(?=;|\Z)")
 _NAME_ADDR = re.compile(rb"(?:[^\"<]++|" + QUOTED_STRING + rb")*+<([^>]*+)")
 
@@ -43,17 +41,21 @@ class HostPort(NamedTuple):
     is_maddr: bool = False
 
 
+@kept
 def hostports(value: bytes) -> tuple[HostPort, ...]:
     """The IPv4 hosts of all SIP URIs in a header value; quoted text is not a URI, host names are skipped.
 
     So are headers inside a URI (``?Route=...``, section 19.1.1): what they say is escaped, and for another message.
     """
-    return _known(value) if len(value) <= _LONGEST_KEPT else _found(value)
+    matches = [(match, match.lastindex) for match in _URI.finditer(value)]
+    return tuple([each for match, last in matches if last is not None for each in _of_uri(match, last)])
 
 
+@kept
 def request_uri_hostports(uri: bytes) -> tuple[HostPort, ...]:
     """The IPv4 hosts of a Request-URI, which stands bare and whole."""
-    return _known_bare(uri) if len(uri) <= _LONGEST_KEPT else _found_bare(uri)
+    match = _REQUEST_URI.match(uri)
+    return () if match is None else tuple(_of_uri(match, 3))
 
 
 def first_uri(value: bytes) -> bytes:
@@ -65,21 +67,6 @@ def first_uri(value: bytes) -> bytes:
 def address_of_record(value: bytes) -> str:
     """The URI of a From or To value without parameters, as text for people: ``sip:alice@example.org``."""
     return first_uri(value).split(b";", 1)[0].strip().decode("utf-8", "replace")
-
-
-def _found(value: bytes) -> tuple[HostPort, ...]:
-    matches = [(match, match.lastindex) for match in _URI.finditer(value)]
-    return tuple([each for match, last in matches if last is not None for each in _of_uri(match, last)])
-
-
-def _found_bare(uri: bytes) -> tuple[HostPort, ...]:
-    match = _REQUEST_URI.match(uri)
-    return () if match is None else tuple(_of_uri(match, 3))
-
-
-# a phone says the same of itself in every message, and both parties in every one of a call
-_known = lru_cache(_KEPT)(_found)
-_known_bare = lru_cache(_KEPT)(_found_bare)
 
 
 def _of_uri(found: re.Match[bytes], rest: int) -> Iterator[HostPort]:
