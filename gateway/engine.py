@@ -145,8 +145,8 @@ class Engine:
 
     def next_timer(self) -> float | None:
         """When `handle_timer` should be called next, None when nothing waits."""
-        timers = (self.ledger.next_deadline(), self.calls.next_timer())
-        return min((timer for timer in timers if timer is not None), default=None)
+        timers = [self.ledger.next_deadline(), self.calls.next_timer()]
+        return min([timer for timer in timers if timer is not None], default=None)
 
     def handle_timer(self, now: float) -> None:
         """Let go of what is over."""
@@ -291,7 +291,9 @@ class Engine:
 
         It may so in the copy of a message that did its work: whoever has that looks at no more than its headers.
         """
-        media = [] if described is None else [each for each in described.media if isinstance(each, MediaAddress)]
+        if described is None or not described.media:
+            return
+        media = [each for each in described.media if isinstance(each, MediaAddress)]
         lost = [each for each in media if not self.ledger.has(each)]
         if not lost or (len(lost) < len(media) and all(each.is_candidate for each in lost)):
             return

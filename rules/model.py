@@ -30,8 +30,7 @@ class Purpose(StrEnum):
         self.is_media = text != "sip"
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(NamedTuple):
     """One inside transport address reachable at one port of the router's outside address.
 
     `sources` are the outside addresses that may send to it, from any port; None leaves it open to all, an

@@ -18,6 +18,10 @@ from rules.model import Endpoint
 
 _MOST_HOSTS = 64  # that a far side can make a call keep: a fork of four with all their candidates
 
+# Packets that are more than the connectivity checks of ICE: 100 pairs, each asked seven times (RFC 8445 section
+# 6.1.2.5, RFC 8489 section 6.2.1)
+_MORE_THAN_CHECKS = 1000
+
 
 class CallId(NamedTuple):
     """A call's name: its Call-ID and the address of the inside phone."""
@@ -32,7 +36,8 @@ class Call:
 
     `packets` were counted last, and `counted` is when they last were others; `heard` is when it last was not silent,
     or had a reason to be. `label` is the short name that rules and logs carry, `holder` what keeps its bindings,
-    `phones` the SIP addresses among them, `met` the media that they were last made for.
+    `phones` the SIP addresses among them, `met` the media that they were last made for, `has_another_way` whether ICE
+    may lead its packets past them.
     """
 
     id: CallId
@@ -44,6 +49,7 @@ class Call:
     packets: int = 0
     counted: float = 0.0
     was_answered: bool = False
+    has_another_way: bool = False
     legs: Legs = field(default_factory=Legs)
     parties: Parties = field(default_factory=Parties)
     phones: set[Endpoint] = field(default_factory=set)
@@ -99,9 +105,12 @@ class Call:
     def has_silence(self) -> bool:
         """Whether silence would mean something: it is up, not on hold, and its packets come by here.
 
-        Those of phones that meet on the LAN do not, nor those of a call that only its signalling takes through here.
+        Those of phones that meet on the LAN do not, nor those of a call that only its signalling takes through here,
+        and where ICE knows another way, only those that did.
         """
         local, hosts = self.media
+        if self.has_another_way and self.packets < _MORE_THAN_CHECKS:
+            return False
         return bool(local) and hosts != frozenset() and self.is_up and not self.is_on_hold
 
     def goes_elsewhere(self, now: float) -> bool:

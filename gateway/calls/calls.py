@@ -156,6 +156,7 @@ class Calls:
             if call.caller is Side.INSIDE:
                 self._news.append((call, "begins, outgoing"))
         call.meet(message, sender, host)
+        call.has_another_way |= described is not None and described.has_another_way
         call.legs.take(message, sender, described, now)
         if not call.was_answered and call.is_up:
             call.was_answered = True
@@ -176,6 +177,7 @@ class Calls:
             call.check(message, sender, described)
         except NotUnderstoodError:
             return
+        call.has_another_way |= described.has_another_way
         call.legs.trickle(message, sender, described.media)
         self._hold(call, _ending(message), now)
 

@@ -181,11 +181,13 @@ class Legs:
                 dialog.propose(sender, request, described)
         elif described is not None:
             invite.offer = Terms(described.media, described.on_hold)
-        for old in list(self.invites.values()):
-            if old.state is InviteState.CHALLENGED and old.id.caller is sender:
+        challenged = [old for old in self.invites.values() if old.state is InviteState.CHALLENGED]
+        for old in challenged:
+            if old.id.caller is sender:
                 old.happens(Event.TIMEOUT, now)
                 self._invite_failed(old, now)
-        self._drop_what_is_over(now)
+        if challenged:
+            self._drop_what_is_over(now)
 
     def _cancelled(self, request: TransactionId) -> Invite | None:
         """The INVITE that a CANCEL means; one from before RFC 3261 may have a branch of its own."""

@@ -26,11 +26,15 @@ Media = MediaAddress | FarHost
 
 
 class Described(NamedTuple):
-    """The media of one side. `paused` says that an unspecified address hides streams that still are there."""
+    """The media of one side. `paused` says that an unspecified address hides streams that still are there.
+
+    `has_another_way` says that ICE may settle on one that does not cross these addresses.
+    """
 
     media: frozenset[Media]
     on_hold: bool
     paused: bool
+    has_another_way: bool = False
 
 
 def of_phone(session: Session, phone: str, inside: Inside) -> Described:
@@ -57,7 +61,8 @@ def of_phone(session: Session, phone: str, inside: Inside) -> Described:
         raise NotUnderstoodError(f"{len(local)} streams in one description, more than {_MOST_STREAMS}")
     if session.candidates:
         local.update(alternatives(session, local, lambda host: _may_speak_for(host, phone, inside)))
-    return Described(frozenset(local), session.is_on_hold, paused)
+    another_way = any(each.kind.is_another_way and each.is_udp for each in session.candidates)
+    return Described(frozenset(local), session.is_on_hold, paused, another_way)
 
 
 def of_far_side(session: Session, public: str) -> Described:
@@ -80,10 +85,12 @@ def of_far_side(session: Session, public: str) -> Described:
         hosts.pop(nobody, None)
     if len(hosts) > _MOST_HOSTS:
         raise NotUnderstoodError(f"{len(hosts)} media hosts in one description, more than {_MOST_HOSTS}")
+    meets_inside = False
     if session.candidates:
+        meets_inside = any(each.kind.is_offered and each.host == public for each in session.candidates)
         others = [host for host in offered_hosts(session) if host not in (UNSPECIFIED, public)]
         hosts = dict.fromkeys(list(dict.fromkeys([*hosts, *others]))[:_MOST_HOSTS])
-    return Described(frozenset([FarHost(host) for host in hosts]), session.is_on_hold, paused)
+    return Described(frozenset([FarHost(host) for host in hosts]), session.is_on_hold, paused, meets_inside)
 
 
 def _media_address(stream: Stream, connection: Connection, phone: str, inside: Inside) -> MediaAddress:

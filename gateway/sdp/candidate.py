@@ -1,7 +1,7 @@
 """Addresses in attributes: ICE candidates (RFC 8839), and what else names one besides m=, c= and a=rtcp.
 
-A line out of its grammar is no address: peers are to ignore it as well (RFC 8839 section 5.1). Names and IPv6
-addresses are not read.
+A line out of its grammar is no address: peers are to ignore it as well (RFC 8839 section 5.1). Names are not read,
+and of IPv6 addresses only that they are there.
 """
 
 import re
@@ -21,7 +21,7 @@ _END = rb"(?=[ \r\n]|\Z)"
 _LINE = re.compile(
     rb"\na=(?:"
     rb"candidate:[ ]?(?P<foundation>\S++) (?P<component>[0-9]{1,5}) (?P<transport>\S++) [0-9]++"
-    rb" (?:(?P<candidate>" + IPV4 + rb")|\S++) (?P<port>" + PORT + rb") typ (?P<type>\S++)"
+    rb" (?:(?P<candidate>" + IPV4 + rb")|(?P<other>\S++)) (?P<port>" + PORT + rb") typ (?P<type>\S++)"
     rb"(?:[^\r\n]*? raddr (?P<raddr>" + IPV4 + rb") rport (?P<rport>" + PORT + rb")" + _END + rb")?"
     rb"|alt:[0-9]++ [0-9]++ : \S++ \S++ (?P<alt>" + IPV4 + rb") (?P<alt_port>" + PORT + rb")" + _END +
     rb"|altc:[ ]?[0-9]++ IP4 (?P<altc>" + IPV4 + rb") (?P<altc_port>" + PORT + rb")"
@@ -38,7 +38,9 @@ class Kind(StrEnum):
     """What an address in an attribute is to the side that describes itself."""
 
     HOST = auto()  # its own, where it receives
-    LEARNED = auto()  # where it receives by way of a NAT or a relay, as a server told it
+    LEARNED = auto()  # where it receives by way of a NAT, as a server told it
+    RELAYED = auto()  # where a server receives for it
+    IPV6 = auto()  # any of these over IPv6
     RELATED = auto()  # its own, behind a learned one
     REMOTE = auto()  # the other side's, which both have settled on
     MENTIONED = auto()  # a host without a port
@@ -46,11 +48,19 @@ class Kind(StrEnum):
     @property
     def is_offered(self) -> bool:
         """Whether media may go there."""
-        return self in (Kind.HOST, Kind.LEARNED)
+        return self in (Kind.HOST, Kind.LEARNED, Kind.RELAYED)
+
+    @property
+    def is_another_way(self) -> bool:
+        """Whether what goes there need not pass by any address of a NAT on the way."""
+        return self in (Kind.RELAYED, Kind.IPV6)
+
+
+_TYPES = {b"host": Kind.HOST, b"relay": Kind.RELAYED}
 
 
 class Candidate(NamedTuple):
-    """One IPv4 address and where it is written. `component` 1 is RTP, 2 RTCP (RFC 8839 section 5.1).
+    """One address and where it is written. `component` 1 is RTP, 2 RTCP (RFC 8839 section 5.1).
 
     A mentioned one has port 0, which stands nowhere. `base` is the own address that a server saw as this one
     (RFC 8445 section 5.1.1.2); None unless the line says both.
@@ -108,16 +118,18 @@ def _candidate(line: Line) -> Iterator[Candidate]:
     if line["raddr"] is not None:
         related = _candidate_at(Kind.RELATED, line, "raddr", "rport")._replace(is_udp=is_udp)
     if line["candidate"] is not None:
-        kind = Kind.HOST if line["type"] == b"host" else Kind.LEARNED
+        kind = _TYPES.get(line["type"], Kind.LEARNED)
         found = _candidate_at(kind, line, "candidate", "port")
         # what a relay or a TCP candidate is related to need not be where its packets come from
         base = related.endpoint if related is not None and is_udp and line["type"] == b"srflx" else None
         yield found._replace(
             is_udp=is_udp, component=int(line["component"]), foundation=line["foundation"], base=base
         )
+    elif b":" in line["other"]:
+        yield _candidate_at(Kind.IPV6, line, "other", "port")._replace(is_udp=is_udp)
     if related is not None:
         yield related
 
 
 def _candidate_at(kind: Kind, line: Line, host: str | int, port: str | int) -> Candidate:
-    return Candidate(kind, line[host].decode(), line.span(host), int(line[port]), line.span(port))
+    return Candidate(kind, line[host].decode("latin-1"), line.span(host), int(line[port]), line.span(port))

@@ -6,7 +6,6 @@ response to a re-INVITE. One sent in any other response or an ACK is in force at
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 _FOREVER = float("inf")
@@ -32,8 +31,7 @@ class Proposal(NamedTuple, Generic[Thing]):
     until: float = _FOREVER
 
 
-@dataclass(frozen=True, slots=True)
-class Description(Generic[Thing]):
+class Description(NamedTuple, Generic[Thing]):
     """What is in force, and what is proposed."""
 
     current: Terms[Thing] = _NOTHING

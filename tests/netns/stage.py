@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rules.kernel.netfilter import Netfilter
 from rules.model import Endpoint, Forward, Purpose, Setup
@@ -150,4 +150,4 @@ def listing(router: Namespace) -> str:
 
 def other_phone(forward: Forward, port: int) -> Forward:
     """The same for the second phone, at another port of the router."""
-    return replace(forward, inside=Endpoint(PHONE_TOO, forward.inside.port), port=port, reason="call 5b1e0d77")
+    return forward._replace(inside=Endpoint(PHONE_TOO, forward.inside.port), port=port, reason="call 5b1e0d77")

@@ -74,7 +74,7 @@ def test_a_flow_older_than_the_forward_is_cut_and_reported(wired: Stage) -> None
         assert (await scene.put(RTP)).cut == {RTP.inside}
         phone.send(PEER, 9000)
         assert peer.sender() == Endpoint(ROUTER, 20000)
-        assert (await scene.put(replace(RTP, reason="call 3f2a9c02"))).cut == frozenset()
+        assert (await scene.put(RTP._replace(reason="call 3f2a9c02"))).cut == frozenset()
 
     wired.play(story)
 
@@ -88,7 +88,7 @@ def test_only_the_signalled_source_gets_in_from_whatever_port(wired: Stage) -> N
         assert phone.sender() is None
         scene.outside_line(9999).send(ROUTER, 20000)
         assert phone.sender() == Endpoint(PEER, 9999)
-        await scene.put(replace(RTP, sources=frozenset({PEER, STRANGER})))
+        await scene.put(RTP._replace(sources=frozenset({PEER, STRANGER})))
         stranger.send(ROUTER, 20000)
         assert phone.sender() == Endpoint(STRANGER, 9000)
         await scene.put(RTP)
@@ -106,7 +106,7 @@ def test_media_that_is_early_is_neither_answered_nor_pinned(wired: Stage) -> Non
         await scene.rules.configure(SETUP)
         assert not scene.outside_line(9001).refused(ROUTER, 20000)
         peer.send(ROUTER, 20000)  # no forward yet
-        await scene.put(replace(RTP, sources=frozenset()))
+        await scene.put(RTP._replace(sources=frozenset()))
         peer.send(ROUTER, 20000)  # nobody may send yet
         assert phone.sender() is None
         await scene.put(RTP)
@@ -121,7 +121,7 @@ def test_who_is_not_named_may_answer_the_phone_and_nothing_else(wired: Stage, so
     async def story(scene: Scene) -> None:
         phone, stranger = scene.phone_line(), scene.outside_line(ip=STRANGER)
         await scene.rules.configure(SETUP)
-        await scene.put(replace(RTP, sources=sources))
+        await scene.put(RTP._replace(sources=sources))
         for _ in range(2):  # what was refused leaves no flow for the next packet to ride on
             stranger.send(ROUTER, 20000)
             assert phone.sender() is None
@@ -143,12 +143,12 @@ def test_a_host_that_is_named_no_more_cannot_even_answer(wired: Stage) -> None:
     async def story(scene: Scene) -> None:
         phone, peer, stranger = scene.phone_line(), scene.outside_line(), scene.outside_line(ip=STRANGER)
         await scene.rules.configure(SETUP)
-        await scene.put(replace(RTP, sources=frozenset({PEER})))
+        await scene.put(RTP._replace(sources=frozenset({PEER})))
         for line, ip in ((peer, PEER), (stranger, STRANGER)):
             phone.send(ip, 9000)
             line.send(ROUTER, 20000)
             assert phone.sender() == Endpoint(ip, 9000)
-        await scene.put(replace(RTP, sources=frozenset({"203.0.113.9"})))
+        await scene.put(RTP._replace(sources=frozenset({"203.0.113.9"})))
         peer.send(ROUTER, 20000)
         assert phone.sender() is None
         # the phone still speaks with the other one, whom nobody ever named
@@ -246,7 +246,7 @@ def test_packets_are_counted_both_ways_and_only_those_let_in(wired: Stage) -> No
     async def story(scene: Scene) -> None:
         phone, peer, stranger = scene.phone_line(), scene.outside_line(), scene.outside_line(ip=STRANGER)
         await scene.rules.configure(SETUP)
-        anybody = replace(other_phone(RTP, 20002), sources=None)
+        anybody = other_phone(RTP, 20002)._replace(sources=None)
         await scene.put(RTP, anybody)
         for _ in range(3):
             peer.send(ROUTER, 20000)

@@ -23,7 +23,7 @@ PHONE = Forward(Endpoint("10.0.0.5", 5060), 5060, Purpose.SIGNALLING, None, "reg
 RTP = Forward(
     Endpoint("10.0.0.5", 16384), 20000, Purpose.RTP, frozenset({"198.51.100.7", "198.51.100.8"}), "call 3f2a9c01"
 )
-RTCP = replace(RTP, inside=Endpoint("10.0.0.5", 16385), port=20001, purpose=Purpose.RTCP)
+RTCP = RTP._replace(inside=Endpoint("10.0.0.5", 16385), port=20001, purpose=Purpose.RTCP)
 OPEN = Forward(Endpoint("10.0.0.6", 16384), 20002, Purpose.RTP, None, "call 5b1e0d77")
 CLOSED = Forward(Endpoint("10.0.0.7", 16384), 20004, Purpose.UDPTL, frozenset(), "call 9c40aa12")
 

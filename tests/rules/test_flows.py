@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from rules.flows import Flow, Search, public, wrong
@@ -105,7 +103,7 @@ def test_only_what_is_new_or_moved_must_be_searched_for_at_once() -> None:
     for old, before, new, after, urgent in (
         (None, None, RTP, there, True),
         (RTP, there, RTP, elsewhere, True),
-        (RTP, there, replace(RTP, sources=frozenset({"192.0.2.1"})), there, False),
+        (RTP, there, RTP._replace(sources=frozenset({"192.0.2.1"})), there, False),
         (RTP, there, None, None, False),
     ):
         search = Search()
@@ -118,12 +116,12 @@ def test_other_sources_are_searched_from_both_ends() -> None:
     assert RTP.sources is not None
     there = public(ADDRESS, RTP)
     search = Search()
-    search.changed(RTP, there, replace(RTP, sources=RTP.sources | {"192.0.2.1"}), there)
+    search.changed(RTP, there, RTP._replace(sources=RTP.sources | {"192.0.2.1"}), there)
     assert search == Search({RTP.inside}, {Endpoint(ADDRESS, RTP.port)})
-    search.changed(RTP, there, replace(RTP, sources=frozenset()), there)
+    search.changed(RTP, there, RTP._replace(sources=frozenset()), there)
     assert search.former == {(RTP.inside, "198.51.100.7"), (RTP.inside, "198.51.100.8")}
     unchanged = Search()
-    unchanged.changed(RTP, there, replace(RTP, reason="another"), there)
+    unchanged.changed(RTP, there, RTP._replace(reason="another"), there)
     assert not unchanged
 
 
@@ -134,7 +132,7 @@ def test_other_sources_are_searched_from_both_ends() -> None:
 )
 def test_a_flow_that_the_phone_began_goes_only_with_the_host_that_was_named(target: str, wrong_now: bool) -> None:
     there = public(ADDRESS, RTP)
-    now = replace(RTP, sources=frozenset({"198.51.100.7"}))
+    now = RTP._replace(sources=frozenset({"198.51.100.7"}))
     table = Forwards()
     table.update({now.inside: now})
     search = Search()
@@ -145,7 +143,7 @@ def test_a_flow_that_the_phone_began_goes_only_with_the_host_that_was_named(targ
 
 def test_a_host_that_is_named_again_before_anybody_looked_keeps_its_flow() -> None:
     there = public(ADDRESS, RTP)
-    without = replace(RTP, sources=frozenset())
+    without = RTP._replace(sources=frozenset())
     table = Forwards()
     table.update({RTP.inside: RTP})
     search = Search()

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,15 +11,15 @@ from tests.rules.strategies import PORTS, changes
 def test_two_may_swap_their_ports_at_once() -> None:
     table = Forwards()
     table.update({RTP.inside: RTP, OPEN.inside: OPEN})
-    table.update({RTP.inside: replace(RTP, port=OPEN.port), OPEN.inside: replace(OPEN, port=RTP.port)})
-    assert table.at(RTP.port) == replace(OPEN, port=RTP.port)
+    table.update({RTP.inside: RTP._replace(port=OPEN.port), OPEN.inside: OPEN._replace(port=RTP.port)})
+    assert table.at(RTP.port) == OPEN._replace(port=RTP.port)
 
 
 def test_a_port_that_is_held_is_refused_and_nothing_changes() -> None:
     table = Forwards()
     table.update({RTP.inside: RTP})
     with pytest.raises(ValueError, match=r"port 20000 is asked for 10\.0\.0\.6:16384"):
-        table.update({OPEN.inside: replace(OPEN, port=RTP.port)})
+        table.update({OPEN.inside: OPEN._replace(port=RTP.port)})
     assert dict(table) == {RTP.inside: RTP}
 
 

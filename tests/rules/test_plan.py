@@ -1,5 +1,4 @@
 import os
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -28,7 +27,7 @@ def test_the_order_of_forwards_does_not_count(table: dict[Endpoint, Forward]) ->
 
 def test_a_port_for_two_is_refused() -> None:
     with pytest.raises(ValueError, match="port 20000 is forwarded to both"):
-        plan(SETUP, (RTP, replace(RTP, inside=Endpoint("10.0.0.9", 4000))))
+        plan(SETUP, (RTP, RTP._replace(inside=Endpoint("10.0.0.9", 4000))))
 
 
 def test_parts_are_what_the_plan_is_made_of() -> None:

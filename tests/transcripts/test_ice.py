@@ -2,6 +2,7 @@
 
 import pytest
 
+from rules.model import Endpoint, Traffic
 from tests.transcripts.flow import Flow, Party
 from tests.transcripts.messages import audio, sdp
 
@@ -98,6 +99,48 @@ def test_an_offer_without_a_default_address_has_its_candidates(flow: Flow, alice
     assert flow.calls == 0
 
 
+IPV6 = "a=candidate:4 1 UDP 2130706431 2001:db8::11 16384 typ host"
+OVER_TCP = "a=candidate:4 1 tcp 1 10.0.0.11 9 typ host tcptype active"
+MEDIA = Endpoint("10.0.0.11", 16384)
+
+
+def falls_silent(flow: Flow, packets: int) -> None:
+    """So many packets of audio are counted, and none after them."""
+    for _ in range(2):
+        flow.count({MEDIA: Traffic(packets, 0)})
+        flow.wait(301)
+    flow.count({MEDIA: Traffic(packets, 0)})
+
+
+@pytest.mark.parametrize(("line", "lasts"), [(RELAYED, True), (IPV6, True), (REFLEXIVE, False), (OVER_TCP, False)])
+def test_silence_is_no_end_while_the_audio_may_go_another_way(
+    flow: Flow, alice: Party, provider: Party, line: str, *, lasts: bool
+) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384, HOST, line))
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    falls_silent(flow, packets=999)
+    assert flow.calls == lasts
+
+
+def test_silence_is_the_end_when_the_audio_went_this_way(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384, HOST, RELAYED, IPV6))
+    provider.answers("200 OK", tag="bob", sdp=audio("198.51.100.20", 40000))
+    falls_silent(flow, packets=1000)
+    assert (flow.open, flow.calls) == (set(), 0)
+
+
+@pytest.mark.parametrize(("host", "lasts"), [("203.0.113.1", True), ("198.51.100.21", False)])
+def test_phones_that_may_meet_inside_are_not_silent(
+    flow: Flow, alice: Party, provider: Party, host: str, *, lasts: bool
+) -> None:
+    """The other phone's default is a relay, and so are some of its candidates; another is its own, mapped here."""
+    theirs = audio("198.51.100.20", 40000, f"a=candidate:1 1 UDP 9 {host} 20004 typ host")
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384, HOST))
+    provider.answers("200 OK", tag="bob", sdp=theirs)
+    falls_silent(flow, packets=10)
+    assert flow.calls == lasts
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -105,6 +148,7 @@ def test_an_offer_without_a_default_address_has_its_candidates(flow: Flow, alice
         pytest.param("a=candidate:5 1 UDP 1 192.168.7.7 17000 typ host", id="an address of nobody here"),
         pytest.param("a=candidate:5 1 UDP 1 2001:db8::1 17000 typ host", id="IPv6"),
         pytest.param("a=candidate:5 1 UDP 1 3f2a.local 17000 typ host", id="mDNS"),
+        pytest.param("a=candidate:5 1 UDP 1 f\xfcnf:1 17000 typ host", id="no IPv6"),
         pytest.param("a=candidate:5 1 UDP 1 10.0.0.11 70000 typ host", id="no port"),
         pytest.param("a=candidate:5 1 UDP 1 10.0.0.011 17000 typ host", id="no address"),
         pytest.param("a=candidate:5 1 UDP 10.0.0.11 17000", id="no candidate"),

@@ -4,7 +4,7 @@ import pytest
 
 from tests.transcripts.flow import Flow, Party
 from tests.transcripts.messages import audio, sdp
-from tests.transcripts.test_ice import attributes
+from tests.transcripts.test_ice import RELAYED, attributes, falls_silent
 
 TRICKLED = ("Info-Package: trickle-ice", "Content-Type: application/trickle-ice-sdpfrag")
 
@@ -46,6 +46,14 @@ def test_candidates_that_come_later_have_leases_for_as_long_as_the_call(
     alice.asks("BYE")
     provider.answers("200 OK", to=b"BYE")
     assert flow.open == set()
+
+
+def test_another_way_may_come_later_too(flow: Flow, alice: Party, provider: Party) -> None:
+    call_that_trickles(alice, provider)
+    alice.asks("INFO", sdp=fragment(candidate("10.0.0.11", 16384), RELAYED), headers=TRICKLED)
+    provider.answers("200 OK", to=b"INVITE", tag="bob", sdp=audio("198.51.100.20", 40000))
+    falls_silent(flow, packets=10)
+    assert flow.calls == 1
 
 
 def test_the_far_sides_candidates_that_come_later_may_send(flow: Flow, alice: Party, provider: Party) -> None:

@@ -107,13 +107,13 @@ def test_candidates_at_an_address_that_all_may_announce() -> None:
 
 
 def test_no_address_yet_is_no_pause() -> None:
-    assert phone("c=IN IP4 0.0.0.0\nm=audio 9 RTP/AVP 0\n") == (frozenset(), False, False)
-    assert far_side("c=IN IP4 0.0.0.0\nm=audio 9 RTP/AVP 0\n") == (frozenset(), False, False)
+    assert phone("c=IN IP4 0.0.0.0\nm=audio 9 RTP/AVP 0\n") == (frozenset(), False, False, False)
+    assert far_side("c=IN IP4 0.0.0.0\nm=audio 9 RTP/AVP 0\n") == (frozenset(), False, False, False)
 
 
 def test_hold_the_old_way_is_a_pause() -> None:
-    assert phone("c=IN IP4 0.0.0.0\nm=audio 4000 RTP/AVP 0\n") == (frozenset(), True, True)
-    assert far_side("c=IN IP4 0.0.0.0\nm=audio 4000 RTP/AVP 0\n") == (frozenset(), True, True)
+    assert phone("c=IN IP4 0.0.0.0\nm=audio 4000 RTP/AVP 0\n") == (frozenset(), True, True, False)
+    assert far_side("c=IN IP4 0.0.0.0\nm=audio 4000 RTP/AVP 0\n") == (frozenset(), True, True, False)
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,11 @@ def seen(line: str) -> list[tuple[Kind, str, int, bool, int]]:
         ),
         (
             "a=candidate:3 1 UDP 1 192.0.2.3 45664 typ relay network-cost 9 raddr 10.0.0.11 rport 8998 generation 0",
-            [(Kind.LEARNED, "192.0.2.3", 45664, True, 1), (Kind.RELATED, "10.0.0.11", 8998, True, 1)],
+            [(Kind.RELAYED, "192.0.2.3", 45664, True, 1), (Kind.RELATED, "10.0.0.11", 8998, True, 1)],
         ),
         (
             "a=candidate:3 1 UDP 1 2001:db8::1 45664 typ relay raddr 10.0.0.11 rport 8998",
-            [(Kind.RELATED, "10.0.0.11", 8998, True, 1)],
+            [(Kind.IPV6, "2001:db8::1", 45664, True, 1), (Kind.RELATED, "10.0.0.11", 8998, True, 1)],
         ),
         (
             "a=candidate:4 1 TCP 1 10.0.0.11 9 typ host tcptype active",
