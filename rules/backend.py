@@ -22,6 +22,13 @@ class Backend(Protocol):
         """
         ...
 
+    async def disturbances(self) -> int:
+        """How often somebody else was seen to change what the tables and sets hold, ours or not: a cheap look.
+
+        An entry that another took the place of is not seen.
+        """
+        ...
+
     async def packets(self) -> Mapping[Element, int]:
         """What each entry of the counting sets has counted."""
         ...

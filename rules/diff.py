@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple
 
 from rules import text
@@ -10,6 +11,9 @@ from rules.ruleset import Chain, Element, Entry, Jump, Rule, Ruleset, SetSpec, T
 
 TABLES: tuple[TableName, ...] = ("filter", "nat", "mangle")
 """In the order of making: admitted and translated first, intercepted last."""
+
+
+_MOST_SHOWN = 8
 
 
 class Place(NamedTuple):
@@ -21,7 +25,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """What is ours in the kernel, read back by marks. Rules are their marks, in order."""
+    """What is ours in the kernel, read back by marks. Rules are their marks, in order; "" is one that is not ours.
+
+    `jumps` are the rules of the built-in chains that hold one of ours.
+    """
 
     chains: dict[Place, tuple[str, ...]]
     jumps: dict[Place, tuple[str, ...]]
@@ -31,7 +38,7 @@ class Actual:
     def marks(self) -> Iterable[str]:
         """Every mark of a rule that was found."""
         for found in (*self.chains.values(), *self.jumps.values()):
-            yield from found
+            yield from filter(None, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +75,72 @@ class Delta:
         return any((self.create, self.add, self.tables, self.drop, self.destroy))
 
 
+class Kind(StrEnum):
+    """How something differs from what is wanted."""
+
+    MISSING = "missing"
+    SURPLUS = "too much"
+    MISPLACED = "misplaced"
+
+
+class Difference(NamedTuple):
+    """One thing that is not as wanted: a chain, rule or jump of a table, a set or an entry of the table `ipset`.
+
+    `chain` is the chain it is or should be in, or the set. `text` is a rule's mark, an element as ipset prints it, or
+    where a jump leads and stands; empty for chains and sets themselves.
+    """
+
+    kind: Kind
+    thing: str
+    table: str
+    chain: str
+    text: str = ""
+
+    def __str__(self) -> str:
+        where = self.chain if self.table == "ipset" else f"{self.table} {self.chain}"
+        colon = ":" if self.thing == "rule" else ""
+        return " ".join(filter(None, (self.thing, f"{where}{colon}", self.text)))
+
+
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How the kernel differs from what is wanted, in words for people and as the delta that ends it."""
+    """How the kernel differs from what is wanted, and the delta that ends it."""
 
-    missing: tuple[str, ...]
-    surplus: tuple[str, ...]
+    differences: tuple[Difference, ...]
     delta: Delta
 
     def __bool__(self) -> bool:
         return bool(self.delta)
 
     def __str__(self) -> str:
-        sides = (("missing", self.missing), ("too much", self.surplus))
-        return "; ".join(f"{name}: {', '.join(what)}" for name, what in sides if what) or "none"
+        """The first of them in words, as a line of a log can hold."""
+        shown = [f"{each.kind}: {each}" for each in self.differences[:_MOST_SHOWN]]
+        left = len(self.differences) - len(shown)
+        return "; ".join((*shown, f"and {left} more") if left else shown) or "none"
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What is wanted and not there."""
+        return self._of(Kind.MISSING)
+
+    @property
+    def surplus(self) -> tuple[str, ...]:
+        """What is there and not wanted."""
+        return self._of(Kind.SURPLUS)
+
+    @property
+    def misplaced(self) -> tuple[str, ...]:
+        """What is there, but in another place than wanted."""
+        return self._of(Kind.MISPLACED)
+
+    def _of(self, kind: Kind) -> tuple[str, ...]:
+        return tuple(str(each) for each in self.differences if each.kind is kind)
 
 
 def compare(wanted: Ruleset, actual: Actual) -> Drift:
     """The way from `actual` to `wanted`. Sets of one name must be of one type in both."""
-    missing: list[str] = []
-    surplus: list[str] = []
-    tables = [_table(table, wanted, actual, missing, surplus) for table in TABLES]
+    found: list[Difference] = []
+    tables = [_table(table, wanted, actual, found) for table in TABLES]
     if not wanted.chains:
         tables.reverse()  # taken down in the other order: nothing is queued that is no longer admitted
     held = {spec.name for spec in actual.sets}
@@ -97,56 +149,72 @@ def compare(wanted: Ruleset, actual: Actual) -> Drift:
     destroy = tuple(sorted(held - kept))
     add = tuple(entry for entry in wanted.entries if actual.entries.get(entry.element) != entry.comment)
     elements = {entry.element for entry in wanted.entries}
-    drop = tuple(sorted(item for item in actual.entries if item not in elements and item.set in kept))
-    missing += [f"set {spec.name}" for spec in create]
-    missing += [f"entry {entry.element.set} {text.element(entry.element)}" for entry in add]
-    surplus += [f"entry {item.set} {text.element(item)}" for item in sorted(set(actual.entries) - elements)]
-    surplus += [f"set {name}" for name in destroy]
-    return Drift(tuple(missing), tuple(surplus), Delta(create, add, tuple(filter(None, tables)), drop, destroy))
+    surplus = sorted(set(actual.entries) - elements)
+    drop = tuple(item for item in surplus if item.set in kept)
+    found += [Difference(Kind.MISSING, "set", "ipset", spec.name) for spec in create]
+    found += [_entry(Kind.MISSING, entry.element) for entry in add]
+    found += [_entry(Kind.SURPLUS, item) for item in surplus]
+    found += [Difference(Kind.SURPLUS, "set", "ipset", name) for name in destroy]
+    return Drift(tuple(found), Delta(create, add, tuple(filter(None, tables)), drop, destroy))
 
 
-def _table(table: TableName, wanted: Ruleset, actual: Actual, missing: list[str], surplus: list[str]) -> TableDelta:
+def _table(table: TableName, wanted: Ruleset, actual: Actual, found: list[Difference]) -> TableDelta:
     chains = [chain for chain in wanted.chains if chain.table == table]
     replace = []
     for chain in chains:
-        marks = [text.mark(rule) for rule in chain.rules]
-        found = actual.chains.get(Place(table, chain.name))
-        if found is None:
-            missing.append(f"chain {table} {chain.name}")
-        elif tuple(marks) == found or (not chain.ordered and Counter(marks) == Counter(found)):
+        marks = tuple(text.mark(rule) for rule in chain.rules)
+        held = actual.chains.get(Place(table, chain.name))
+        if held is None:
+            found.append(Difference(Kind.MISSING, "chain", table, chain.name))
+        elif marks == held or (not chain.ordered and Counter(marks) == Counter(held)):
             continue
         replace.append(chain)
-        _tell(f"rule {table} {chain.name}", marks, found or (), missing, surplus)
+        _tell(table, chain.name, marks, held or (), found)
     names = {chain.name for chain in chains}
     delete = [place.chain for place in actual.chains if place.table == table and place.chain not in names]
-    jumps, unjump = _jumps(table, wanted, actual)
-    missing += [f"jump {table} {jump.rule.chain} -> {jump.rule.target}" for jump in jumps]
-    surplus += [f"jump {table} {chain} {mark}" for chain, mark in unjump]
-    surplus += [f"chain {table} {name}" for name in delete]
+    jumps, unjump = _jumps(table, wanted, actual, found)
+    found += [Difference(Kind.SURPLUS, "chain", table, name) for name in delete]
     return TableDelta(table, replace=tuple(replace), jump=jumps, unjump=unjump, delete=tuple(delete))
 
 
-def _jumps(table: TableName, wanted: Ruleset, actual: Actual) -> tuple[tuple[Jump, ...], tuple[tuple[str, str], ...]]:
-    """Where a jump stands is not compared: others may put their rules before it, on purpose."""
-    spare = Counter(
-        (place.chain, mark) for place, marks in actual.jumps.items() if place.table == table for mark in marks
-    )
-    made = []
+def _jumps(
+    table: TableName, wanted: Ruleset, actual: Actual, found: list[Difference]
+) -> tuple[tuple[Jump, ...], tuple[tuple[str, str], ...]]:
+    """What is not at its end of the chain, or there twice, is taken out and made anew: only ours is moved."""
+    held = {place.chain: marks for place, marks in actual.jumps.items() if place.table == table}
+    spare = Counter((chain, mark) for chain, marks in held.items() for mark in marks if mark)
+    made: list[Jump] = []
+    unjump: list[tuple[str, str]] = []
     for jump in wanted.jumps:
         if jump.rule.table != table:
             continue
-        key = (jump.rule.chain, text.mark(jump.rule))
-        if spare[key] > 0:
-            spare[key] -= 1
+        chain, mark = jump.rule.chain, text.mark(jump.rule)
+        copies = spare.pop((chain, mark), 0)
+        leads = f"-> {jump.rule.target}"
+        if not copies:
+            found.append(Difference(Kind.MISSING, "jump", table, chain, leads))
+        elif copies > 1:
+            found += [Difference(Kind.SURPLUS, "jump", table, chain, leads)] * (copies - 1)
+        elif held[chain][-1 if jump.last else 0] != mark:
+            found.append(
+                Difference(Kind.MISPLACED, "jump", table, chain, f"{leads} not {'last' if jump.last else 'first'}")
+            )
         else:
-            made.append(jump)
-    return tuple(made), tuple(spare.elements())
+            continue
+        made.append(jump)
+        unjump += [(chain, mark)] * copies
+    found += [Difference(Kind.SURPLUS, "jump", table, chain, mark) for chain, mark in spare.elements()]
+    return tuple(made), (*unjump, *spare.elements())
 
 
-def _tell(what: str, marks: Iterable[str], found: Iterable[str], missing: list[str], surplus: list[str]) -> None:
+def _tell(table: str, chain: str, marks: Iterable[str], found: Iterable[str], differences: list[Difference]) -> None:
     wanted, held = Counter(marks), Counter(found)
     lacking, extra = wanted - held, held - wanted
-    missing += [f"{what}: {mark}" for mark in lacking.elements()]
-    surplus += [f"{what}: {mark or 'not ours'}" for mark in extra.elements()]
+    differences += [Difference(Kind.MISSING, "rule", table, chain, mark) for mark in lacking.elements()]
+    differences += [Difference(Kind.SURPLUS, "rule", table, chain, mark or "not ours") for mark in extra.elements()]
     if not lacking and not extra and held:
-        surplus.append(f"{what}: not in order")
+        differences.append(Difference(Kind.MISPLACED, "rule", table, chain, "not in order"))
+
+
+def _entry(kind: Kind, item: Element) -> Difference:
+    return Difference(kind, "entry", "ipset", item.set, text.element(item))

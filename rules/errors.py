@@ -15,3 +15,7 @@ class NotPermittedError(KernelError):
 
 class UnsupportedError(KernelError):
     """This kernel lacks a feature the rules need; the message says which one and how to get it."""
+
+
+class LockedError(KernelError):
+    """Another program holds the lock of the tables and does not let go; the message names it."""

@@ -47,6 +47,8 @@ class FakeBackend:
     fail_read: bool = False
     fail_flows: bool = False
     delay: float = 0.0
+    _known: object = field(default=None, init=False)
+    _disturbances: int = field(default=0, init=False)
 
     async def read(self) -> Actual:
         """See Backend."""
@@ -60,7 +62,7 @@ class FakeBackend:
                 if owner.is_chain(chain):
                     chains[Place(table, chain)] = marks
                 elif any(marks):
-                    jumps[Place(table, chain)] = tuple(filter(None, marks))
+                    jumps[Place(table, chain)] = marks
         sets = frozenset(spec for spec in self.sets.values() if owner.is_set(spec.name))
         entries = {element: note for element, note in self.entries.items() if owner.is_set(element.set)}
         return Actual(chains, jumps, sets, entries)
@@ -69,21 +71,18 @@ class FakeBackend:
         """See Backend."""
         self.commits += 1
         await asyncio.sleep(self.delay)
-        for spec in delta.create:
-            self._refuse_set(spec.name)
-            if spec.name in self.sets:
-                raise KernelError(f"set {spec.name}: exists already")
-            self.sets[spec.name] = spec
-        for entry in delta.add:
-            self._add(entry)
-        for change in delta.tables:
-            self._commit_table(change)
-        for element in delta.drop:
-            self._set(element.set)
-            self.entries.pop(element, None)
-            self.counts.pop(element, None)
-        for name in delta.destroy:
-            self._destroy(name)
+        self._look()
+        try:
+            self._commit(delta)
+        finally:
+            self._known = self._held()
+
+    async def disturbances(self) -> int:
+        """See Backend."""
+        if self.fail_read:
+            raise KernelError("looking at the rules: refused on request")
+        self._look()
+        return self._disturbances
 
     async def packets(self) -> Mapping[Element, int]:
         """See Backend."""
@@ -107,6 +106,32 @@ class FakeBackend:
 
     async def close(self) -> None:
         """See Backend."""
+
+    def _commit(self, delta: Delta) -> None:
+        for spec in delta.create:
+            self._refuse_set(spec.name)
+            if spec.name in self.sets:
+                raise KernelError(f"set {spec.name}: exists already")
+            self.sets[spec.name] = spec
+        for entry in delta.add:
+            self._add(entry)
+        for change in delta.tables:
+            self._commit_table(change)
+        for element in delta.drop:
+            self._set(element.set)
+            self.entries.pop(element, None)
+            self.counts.pop(element, None)
+        for name in delta.destroy:
+            self._destroy(name)
+
+    def _held(self) -> object:
+        tables = {(table, name): list(lines) for table, held in self.tables.items() for name, lines in held.items()}
+        return tables, dict(self.sets), dict(self.entries)
+
+    def _look(self) -> None:
+        held = self._held()
+        self._disturbances += held != self._known
+        self._known = held
 
     def _refuse_set(self, name: str) -> None:
         if self.fail_set == name:
@@ -148,13 +173,13 @@ class FakeBackend:
             self._append(chains, rule)
         for rule in change.remove:
             self._remove(chains, rule.chain, text.mark(rule))
+        for name, mark in change.unjump:
+            self._remove(chains, name, mark)
         for jump in change.jump:
             self._append(chains, jump.rule)
             if not jump.last:
                 lines = chains[jump.rule.chain]
                 lines.insert(0, lines.pop())
-        for name, mark in change.unjump:
-            self._remove(chains, name, mark)
         for name in change.delete:
             if name not in chains or name in _BUILT_IN[change.table]:
                 raise KernelError(f"table {change.table}: no chain {name} to delete")

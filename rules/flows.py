@@ -78,6 +78,12 @@ class Search:
             if old.sources is not None and new.sources is not None:
                 self.former |= {(new.inside, host) for host in old.sources - new.sources}
 
+    def doubted(self, forward: Forward, address: Endpoint | None) -> None:
+        """Take up what may have begun while the rules of a forward were not there."""
+        self.insides.add(forward.inside)
+        self._publish(address)
+        self.thorough = True
+
     def _publish(self, address: Endpoint | None) -> None:
         if address is not None:
             self.publics.add(address)

@@ -8,6 +8,9 @@ so marks are all that is ever read back and compared.
 import hashlib
 import re
 
+NAME = "sipmasq"
+"""The first word of every mark."""
+
 PREROUTING = "SIPMASQ-PREROUTING"
 POSTROUTING = "SIPMASQ-POSTROUTING"
 MASQUERADE = "SIPMASQ-MASQUERADE"
@@ -24,7 +27,7 @@ FORWARDING_WAS_OFF = "IPv4 forwarding was off"
 """Part of a rule's reason while it is we who turned forwarding on."""
 
 _LONGEST = 160  # a comment holds 255 characters, the chain listing should stay readable
-_MARK = re.compile(r"sipmasq (.+) #([0-9a-f]{8})")
+_MARK = re.compile(NAME + r" (.+) #([0-9a-f]{8})")
 _UNFIT = re.compile(r"[^\w .:;,@+/()<>=-]", re.ASCII)
 
 
@@ -50,7 +53,7 @@ def label(reason: str) -> str:
 
 def mark(reason: str, text: str) -> str:
     """The comment for a rule of this reason and text."""
-    return f"sipmasq {label(reason)} #{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"{NAME} {label(reason)} #{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def reason(comment: str) -> str:

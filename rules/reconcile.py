@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from rules import owner
 from rules.backend import Backend
 from rules.diff import Actual, Delta, Drift, TableDelta, compare
-from rules.errors import KernelError
+from rules.errors import KernelError, LockedError
 from rules.flows import Search, public, wrong
 from rules.forwards import Forwards
 from rules.model import Endpoint, Forward, Setup, Traffic
@@ -108,6 +108,11 @@ class Reconciler:
         async with self._busy:
             return await self._compare(self._reached, await self._backend.read())
 
+    async def disturbances(self) -> int:
+        """How often others were seen to change tables or sets: `verify` when it grows. Cheap, to be asked often."""
+        async with self._busy:
+            return await self._backend.disturbances()
+
     async def counters(self) -> dict[Endpoint, Traffic]:
         """Packets at each media address, from all its sources together.
 
@@ -160,6 +165,8 @@ class Reconciler:
         changes = self._take_changes(setup, self._changed)
         try:
             await self._commit(self._delta(setup, changes))
+        except LockedError:
+            raise  # reading back helps nobody to the lock
         except KernelError:
             # most likely somebody reloaded a firewall and flushed our chains; no call shall fail for that
             return await self._resync(setup)
@@ -178,8 +185,12 @@ class Reconciler:
         if any(spec not in SETS for spec in actual.sets):  # of another version, and not to be changed in use
             await self._commit(compare(Ruleset(), actual).delta)
             actual = await self._backend.read()
-        await self._commit((await self._compare(wanted, actual)).delta)
+        delta = (await self._compare(wanted, actual)).delta
+        await self._commit(delta)
         self._reached.update(changes)
+        if delta.tables:  # what began without these rules goes on without them
+            for forward in wanted.values():
+                self._owed.doubted(forward, public(setup.address, forward))
         self._sure = True
         return await self._cut()
 

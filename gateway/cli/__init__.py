@@ -146,12 +146,21 @@ def bindings(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def rules(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def rules(
+    config: ConfigOption = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show how what the kernel holds differs from what is wanted.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Show the rules and what each is for.
 
     Rules and set entries in the kernel, each with the calls or registrations it stands for.
     """
-    _ask_and_print("rules", views.rules, config, as_json=as_json)
+    if diff:
+        _ask_and_print("differences", views.differences, config, as_json=as_json)
+    else:
+        _ask_and_print("rules", views.rules, config, as_json=as_json)
 
 
 @app.command()

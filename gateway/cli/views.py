@@ -74,6 +74,13 @@ def rules(answer: Iterable[Answer]) -> Page:
     return [Table(("TABLE", "CHAIN", "FOR", "RULE"), rows)] if rows else ["no rules"]
 
 
+def differences(answer: Iterable[Answer]) -> Page:
+    """One row for each thing that is not as wanted."""
+    rows = [(each["difference"], each["table"], each["chain"], each["what"], each["rule"]) for each in answer]
+    headings = ("DIFFERENCE", "TABLE", "CHAIN", "WHAT", "RULE")
+    return [Table(headings, rows)] if rows else ["no difference: the kernel holds what is wanted"]
+
+
 def findings(answer: Iterable[Answer]) -> Page:
     """One row for each finding, and the verdict."""
     rows = [(found["severity"], found["subject"], found["what"], found["advice"]) for found in answer]

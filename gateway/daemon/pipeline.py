@@ -63,6 +63,7 @@ class Pipeline:
         self._adding = False
         self._changed = False
         self._committing = False
+        self._refusal = ""
         self._batch: list[_Waiting] = []
         self._waiting: list[_Waiting] = []
         self._setups: list[tuple[Setup, asyncio.Future[None]]] = []
@@ -71,6 +72,11 @@ class Pipeline:
         self.sides: Mapping[str, Side] = {}
         self.commits = 0
         self.commit_seconds = 0.0
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the last commit failed, and is tried again each second."""
+        return bool(self._refusal)
 
     def receive(self, packet: QueuedPacket) -> None:
         """Take one packet from the queue; it has its verdict now or after the next commit."""
@@ -127,7 +133,9 @@ class Pipeline:
                 cut = await self._commit()
             except Exception as error:  # a fault of ours is met like the kernel's refusal
                 expected = isinstance(error, KernelError)
-                log.exception("the rules could not be set: %s", error, exc_info=not expected)  # noqa: TRY401  # not always
+                if not expected or str(error) != self._refusal:  # a refusal that lasts is said once
+                    log.exception("the rules could not be set: %s", error, exc_info=not expected)  # noqa: TRY401  # not always
+                self._refusal = str(error)
                 self._adding |= self._committing
                 self._changed |= changes
                 self._batch += self._waiting
@@ -136,6 +144,9 @@ class Pipeline:
                 self._try_again()
             else:
                 self._stale.set()
+                if self._refusal:
+                    log.info("the rules could be set again")
+                self._refusal = ""
                 if changes:
                     self.commits += 1
                     self.commit_seconds = self._loop.time() - started

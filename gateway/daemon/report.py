@@ -11,6 +11,7 @@ from gateway.config import Config
 from gateway.engine import Engine
 from gateway.version import version
 from rules import owner, text
+from rules.diff import Drift, Kind
 from rules.kernel.queue import QueueStats
 from rules.kernel.topology import Interface, Topology
 from rules.model import Endpoint, Traffic
@@ -124,6 +125,21 @@ def rules(ruleset: Ruleset, engine: Engine) -> list[Row]:
         for entry in ruleset.entries
     ]
     return of_rules + of_entries
+
+
+def differences(drift: Drift, ruleset: Ruleset) -> list[Row]:
+    """How the kernel differs from what is wanted; rules that are missing as iptables-save would print them."""
+    lines = {text.mark(rule): text.line(rule) for rule in _rules_of(ruleset)}
+    return [
+        {
+            "difference": each.kind,
+            "table": each.table,
+            "chain": each.chain,
+            "what": each.thing,
+            "rule": lines.get(each.text, each.text) if each.kind is Kind.MISSING else each.text,
+        }
+        for each in drift.differences
+    ]
 
 
 def _interface(interface: Interface) -> Row:

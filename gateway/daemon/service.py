@@ -20,6 +20,7 @@ from gateway.daemon.notify import Notifier, watchdog_interval
 from gateway.daemon.pipeline import Pipeline
 from gateway.daemon.registrars import follow_registrars
 from gateway.daemon.resolver import follow, resolve
+from gateway.daemon.rules_watch import RulesWatch
 from gateway.engine import Engine, Settings
 from gateway.errors import ControlError, ResolveError
 from gateway.networks import Networks
@@ -38,9 +39,7 @@ from rules.reconcile import Reconciler
 
 log = logging.getLogger("sipmasq")
 
-_VERIFY_AFTER = 1.0  # seconds without a commit before what the last one left is read back
-_VERIFY_EVERY = 30.0
-_COUNT_AT_MOST_EVERY = 15.0
+_COUNT_AT_MOST_EVERY = 15.0  # seconds
 _TRY_AGAIN = 1.0
 
 
@@ -93,7 +92,7 @@ class Service:
         async with asyncio.TaskGroup() as group:
             for task in (
                 self._follow(group),
-                self._watch_rules(),
+                RulesWatch(self._reconciler, self._pipeline, self._mend).watch_forever(),
                 self._count_traffic(),
                 self._feed_watchdog(),
                 follow_registrars(self._engine),
@@ -228,20 +227,10 @@ class Service:
         with _logged("not all follows yet"):  # the pipeline tries the rules again by itself
             await self._place(topology, setup)
 
-    async def _watch_rules(self) -> None:
-        """Read back what each burst of commits left, and now and then what others may have done to it."""
-        verified, seen, since = 0, 0, 0.0
-        while True:
-            await asyncio.sleep(_VERIFY_AFTER)
-            since += _VERIFY_AFTER
-            seen, quiet = self._pipeline.commits, seen == self._pipeline.commits
-            if (quiet and seen != verified) or since >= _VERIFY_EVERY:
-                verified, since = seen, 0.0
-                with _logged("the rules could not be read back"):
-                    drift = await self._reconciler.verify()
-                    if drift and self._topology is not None:
-                        log.warning("the rules were not as they should be, mending them: %s", drift)
-                        await self._replace(self._topology)
+    async def _mend(self) -> None:
+        """Make the rules anew where they differ, by what the router is now."""
+        if self._topology is not None:
+            await self._replace(self._topology)
 
     async def _count_traffic(self) -> None:
         while True:
@@ -291,6 +280,8 @@ class Service:
                 return report.bindings(engine, self._traffic, now)
             case "rules":
                 return report.rules(self._reconciler.ruleset(), engine)
+            case "differences":
+                return report.differences(await self._reconciler.verify(), self._reconciler.ruleset())
             case "status" if self._topology is not None and self._queue is not None:
                 return report.status(
                     self._config,

@@ -1,5 +1,6 @@
 """The ipsets of a network namespace, over netlink; in the one thread that owns the kernel."""
 
+import contextlib
 import socket
 import struct
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,7 @@ from pyroute2.netlink.nfnetlink.ipset import (
     IPSET_CMD_TYPE,
     IPSET_ERR_BUSY,
     IPSET_ERR_FIND_TYPE,
+    IPSET_FLAG_LIST_HEADER,
     IPSET_FLAG_LIST_SETNAME,
     IPSET_FLAG_WITH_COMMENT,
     IPSET_FLAG_WITH_COUNTERS,
@@ -31,6 +33,7 @@ from rules.ruleset import Element, Entry, SetSpec
 _PROTOCOL, _SETNAME, _TYPENAME, _REVISION, _FAMILY, _FLAGS, _DATA, _ADT, _LINENO = range(1, 10)
 # and of an entry or a set
 _IP, _PORT, _PROTO, _CADT_FLAGS, _MAXELEM, _IP2, _PACKETS, _COMMENT = 1, 4, 7, 8, 19, 20, 25, 26
+_ELEMENTS, _MEMSIZE = 24, 26  # of a set
 _IPV4 = 1
 
 _VERSION = attribute(_PROTOCOL, b"\x07")
@@ -49,10 +52,12 @@ _REASONS = {
 
 
 class Sets:
-    """Makes, fills and reads the sets that carry our mark."""
+    """Makes, fills and reads the sets that carry our mark; `changes` counts the looks that found others' doing."""
 
     def __init__(self) -> None:
         self._netlink = Netlink(NFNL_SUBSYS_IPSET)
+        self._heads: _Heads | None = None
+        self.changes = 0
 
     def close(self) -> None:
         """Close the socket; the sets stay."""
@@ -103,6 +108,25 @@ class Sets:
                     comments[_read_element(name, data, entry)] = _text(data, entry.get(_COMMENT, (0, 0)))
         return frozenset(specs), comments
 
+    def look(self) -> None:
+        """Count one more of `changes` if somebody else was at our sets since the last look.
+
+        What entries there are is not looked at, only how many and what room they and their comments take.
+        """
+        heads = self._read_heads()
+        if heads != self._heads:
+            self.changes += 1
+            self._heads = heads
+
+    @contextlib.contextmanager
+    def own_change(self) -> Iterator[None]:
+        """What happens within the block is no change of others."""
+        self.look()
+        try:
+            yield
+        finally:
+            self._heads = self._read_heads()
+
     def packets(self) -> dict[Element, int]:
         """What the entries of our counting sets have counted."""
         counts: dict[Element, int] = {}
@@ -113,6 +137,18 @@ class Sets:
                         break
                     counts[_read_element(name, data, entry)] = _number(data, entry[_PACKETS])
         return counts
+
+    def _read_heads(self) -> "_Heads":
+        flags = attribute(_FLAGS | NET_ORDER, struct.pack(">I", IPSET_FLAG_LIST_HEADER))
+        heads: list[tuple[str | int, ...]] = []
+        for data, start, end in self._dump(_VERSION + flags, "sets"):
+            found = _spans(data, start, end)
+            name = _text(data, found[_SETNAME])
+            if owner.is_set(name):
+                head = _spans(data, *found.get(_DATA, (0, 0)))
+                numbers = (_number(data, head.get(kind, (0, 0))) for kind in (_ELEMENTS, _MEMSIZE))
+                heads.append((name, _text(data, found.get(_TYPENAME, (0, 0))), *numbers))
+        return tuple(sorted(heads))
 
     def _names(self) -> list[str]:
         flags = attribute(_FLAGS | NET_ORDER, struct.pack(">I", IPSET_FLAG_LIST_SETNAME))
@@ -152,6 +188,7 @@ class Sets:
 
 _Span = tuple[int, int]
 _Spans = dict[int, _Span]
+_Heads = tuple[tuple[str | int, ...], ...]
 
 
 def _refusal(what: str, code: int) -> KernelError:

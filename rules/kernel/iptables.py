@@ -17,6 +17,7 @@ from rules.kernel.blobs import Blobs
 from rules.kernel.libraries import iptc
 from rules.kernel.lock import xtables_lock
 from rules.kernel.survey.legacy import tables_in_use
+from rules.kernel.table_watch import TableWatch
 from rules.ruleset import TableName
 
 _TRIES = 10
@@ -33,29 +34,33 @@ class Tables:
         iptc.Table.existing_table_names.update({"raw": False, "security": False})
         iptc.Table.existing_table_names.update(dict.fromkeys(TABLES, True))
         self._blobs = Blobs()
+        self.watch = TableWatch()
 
     def read(self) -> tuple[dict[Place, tuple[str, ...]], dict[Place, tuple[str, ...]]]:
-        """The marks in our own chains, and those of ours in the built-in ones."""
+        """The marks in our own chains, and in those of others that have one.
+
+        It takes no lock, for whoever holds that may be stopped: each table is read at one moment.
+        """
         chains: dict[Place, tuple[str, ...]] = {}
         jumps: dict[Place, tuple[str, ...]] = {}
-        with xtables_lock():
-            in_use = tables_in_use()  # to open another one would create it
-            for name in (each for each in TABLES if each in in_use):
-                table = _open(name)
-                for chain in [each.name for each in table.chains]:
-                    comments = [comment for _entry, comment in _rules(table, chain)]
-                    marks = tuple(comment if owner.is_mark(comment) else "" for comment in comments)
-                    if owner.is_chain(chain):
-                        chains[Place(name, chain)] = marks
-                    elif any(marks):
-                        jumps[Place(name, chain)] = tuple(filter(None, marks))
+        in_use = tables_in_use()  # to open another one would create it
+        for name in (each for each in TABLES if each in in_use):
+            table = _open(name)
+            for chain in [each.name for each in table.chains]:
+                comments = [comment for _entry, comment in _rules(table, chain)]
+                marks = tuple(comment if owner.is_mark(comment) else "" for comment in comments)
+                if owner.is_chain(chain):
+                    chains[Place(name, chain)] = marks
+                elif any(marks):
+                    jumps[Place(name, chain)] = marks
         return chains, jumps
 
     def commit(self, change: TableDelta) -> None:
         """Make the changes of one table, all or none."""
+        of_jumps = bool(change.jump or change.unjump)
         for left in reversed(range(_TRIES)):
             try:
-                with xtables_lock():
+                with xtables_lock(), self.watch.own_change(change.table, of_jumps=of_jumps):
                     table = _open(change.table)
                     self._change(table, change)
                     table.commit()
@@ -79,14 +84,14 @@ class Tables:
         for rule in change.remove:
             blob = self._blobs.build(rule)
             table.delete_entry(rule.chain, blob.entry_buffer(), blob.mask_buffer())
+        for name, mark in change.unjump:
+            _delete_marked(table, name, mark)
         for jump in change.jump:
             entry = self._blobs.build(jump.rule).entry_buffer()
             if jump.last:
                 table.append_entry(jump.rule.chain, entry)
             else:
                 table.insert_entry(jump.rule.chain, entry, 0)
-        for name, mark in change.unjump:
-            _delete_marked(table, name, mark)
         for name in change.delete:
             table.flush_entries(name)
             table.delete_chain(name)

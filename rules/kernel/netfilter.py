@@ -39,6 +39,10 @@ class Netfilter:
         """See Backend."""
         await self.call(lambda: self._commit(delta))
 
+    async def disturbances(self) -> int:
+        """See Backend."""
+        return await self.call(self._look)
+
     async def packets(self) -> Mapping[Element, int]:
         """See Backend."""
         return await self.call(self._sets.packets)
@@ -54,6 +58,7 @@ class Netfilter:
     async def close(self) -> None:
         """See Backend."""
         await asyncio.to_thread(self._thread.shutdown)
+        self._tables.watch.close()
         self._sets.close()
         self._conntrack.close()
 
@@ -62,12 +67,21 @@ class Netfilter:
         sets, entries = self._sets.read()
         return Actual(chains, jumps, sets, entries)
 
+    def _look(self) -> int:
+        self._tables.watch.look()
+        self._sets.look()
+        return self._tables.watch.changes + self._sets.changes
+
     def _commit(self, delta: Delta) -> None:
-        for spec in delta.create:
-            self._sets.create(spec)
-        self._sets.add(delta.add)
+        if delta.create or delta.add:
+            with self._sets.own_change():
+                for spec in delta.create:
+                    self._sets.create(spec)
+                self._sets.add(delta.add)
         for change in delta.tables:
             self._tables.commit(change)
-        self._sets.drop(delta.drop)
-        for name in delta.destroy:
-            self._sets.destroy(name)
+        if delta.drop or delta.destroy:
+            with self._sets.own_change():
+                self._sets.drop(delta.drop)
+                for name in delta.destroy:
+                    self._sets.destroy(name)

@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import pytest
+
 from rules import text
 from rules.diff import Actual, Place, compare
 from rules.plan import plan
@@ -52,7 +54,7 @@ def test_the_order_counts_where_the_first_match_decides() -> None:
     place = Place("filter", "SIPMASQ-FORWARD")
     drift = compare(WANTED, replace(actual, chains=actual.chains | {place: actual.chains[place][::-1]}))
     assert [chain.name for table in drift.delta.tables for chain in table.replace] == ["SIPMASQ-FORWARD"]
-    assert drift.surplus == ("rule filter SIPMASQ-FORWARD: not in order",)
+    assert drift.misplaced == ("rule filter SIPMASQ-FORWARD: not in order",)
 
 
 def test_the_order_of_forwards_does_not_count() -> None:
@@ -89,5 +91,40 @@ def test_a_jump_that_is_there_twice_is_one_too_many() -> None:
     actual = held(WANTED)
     place = Place("filter", "FORWARD")
     mark = actual.jumps[place][0]
-    drift = compare(WANTED, replace(actual, jumps=actual.jumps | {place: (mark, mark)}))
-    assert [table.unjump for table in drift.delta.tables] == [(("FORWARD", mark),)]
+    drift = compare(WANTED, replace(actual, jumps=actual.jumps | {place: (mark, "", mark)}))
+    assert drift.surplus == ("jump filter FORWARD -> SIPMASQ-FORWARD",)
+    assert [table.unjump for table in drift.delta.tables] == [(("FORWARD", mark), ("FORWARD", mark))]
+    assert [jump.rule.chain for table in drift.delta.tables for jump in table.jump] == ["FORWARD"]
+
+
+@pytest.mark.parametrize(
+    ("chain", "lines", "said"),
+    [
+        ("PREROUTING", ("", "SIPMASQ-PREROUTING"), "jump nat PREROUTING -> SIPMASQ-PREROUTING not first"),
+        (
+            "POSTROUTING",
+            ("SIPMASQ-POSTROUTING", "SIPMASQ-MASQUERADE", ""),
+            "jump nat POSTROUTING -> SIPMASQ-MASQUERADE not last",
+        ),
+    ],
+)
+def test_a_jump_that_is_not_at_its_end_of_the_chain_is_moved(chain: str, lines: tuple[str, ...], said: str) -> None:
+    marks = {jump.rule.target: text.mark(jump.rule) for jump in WANTED.jumps if jump.rule.table == "nat"}
+    actual = held(WANTED)
+    place = Place("nat", chain)
+    drift = compare(
+        WANTED, replace(actual, jumps=actual.jumps | {place: tuple(marks.get(line, "") for line in lines)})
+    )
+    assert drift.misplaced == (said,)
+    assert not drift.missing
+    assert not drift.surplus
+    [table] = drift.delta.tables
+    assert [(jump.rule.chain, text.mark(jump.rule)) for jump in table.jump] == list(table.unjump)
+    assert not table.replace
+
+
+def test_a_log_line_names_the_first_of_many_differences() -> None:
+    said = str(compare(WANTED, NOTHING))
+    assert said.startswith("missing: chain filter SIPMASQ-FORWARD; missing: rule filter SIPMASQ-FORWARD: sipmasq ")
+    assert said.count("; ") == 8
+    assert said.endswith(" more")

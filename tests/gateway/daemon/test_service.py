@@ -27,8 +27,9 @@ async def never(host, **_):
 service.resolve = never
 """
 OFTEN_VERIFIED = """
+import gateway.daemon.rules_watch as rules_watch
 import gateway.daemon.service as service
-service._VERIFY_EVERY = 1.0
+rules_watch._VERIFY_EVERY = 1.0
 """
 SLOW_START = """
 from rules.kernel.links import LinkWatch

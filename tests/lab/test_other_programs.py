@@ -1,0 +1,158 @@
+"""Other programs that know nothing of calls work on the router's tables and sets while people talk."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lab.gateway import Gateway, RouterState, router_state
+from tests.lab.lab import Lab
+from tests.lab.phone import Call
+from tests.lab.talk import connect, converse, hear
+from tests.lab.topology import ROUTER_OUTSIDE
+from tests.support.netns import Namespace
+from tests.support.until import until
+
+pytestmark = [pytest.mark.root, pytest.mark.lab]
+
+PATIENCE = 2.0  # seconds until everything is whole again
+FOREIGN = """\
+*filter
+:FORWARD DROP [0:0]
+:WEB - [0:0]
+-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -i lan0 -o wan0 -j ACCEPT
+-A FORWARD -j WEB
+-A WEB -d 10.0.0.80/32 -p tcp -m tcp --dport 443 -j ACCEPT
+COMMIT
+*nat
+-A PREROUTING -i wan0 -p tcp -m tcp --dport 443 -j DNAT --to-destination 10.0.0.80
+COMMIT
+*mangle
+-A FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu
+COMMIT
+"""
+
+
+def ours(state: RouterState) -> tuple[list[str], list[str]]:
+    """Rules and sets of the gateway."""
+    sets = [line.partition(" initval ")[0] for line in state.sets.splitlines()]
+    counters = re.compile(r" packets \d+ bytes \d+")
+    return (
+        sorted(rule for rule in state.rules if "SIPMASQ" in rule),
+        sorted(counters.sub("", line) for line in sets if "sipmasq-" in line),
+    )
+
+
+def theirs(state: RouterState) -> list[str]:
+    """Rules of all others, in their order."""
+    return [rule for rule in state.rules if "SIPMASQ" not in rule]
+
+
+def everything_flushed(router: Namespace) -> None:
+    for table in ("filter", "nat", "mangle"):
+        for option in ("-F", "-X"):
+            router.run("iptables-legacy", "-t", table, option)
+
+
+def foreign_ruleset(router: Namespace) -> None:
+    router.run("iptables-legacy-restore", stdin=FOREIGN)
+
+
+def deleted_entries(router: Namespace) -> None:
+    [entry] = re.findall(r"add (sipmasq-in \S+,udp:16384,\S+)", router.run("ipset", "save"))
+    router.run("ipset", "del", *entry.split())
+
+
+def foreign_rule_first(router: Namespace) -> None:
+    router.run("iptables-legacy", "-I", "FORWARD", "-p", "udp", "-m", "udp", "--dport", "16384:16400", "-j", "DROP")
+
+
+@pytest.fixture
+def talking(lab: Lab) -> tuple[Gateway, tuple[Call, Call]]:
+    """Alice at home and bob far away in a call."""
+    gateway = lab.gateway()
+    lab.registrar()
+    alice, bob = lab.phone("alice"), lab.far_phone("bob")
+    for phone in (bob, alice):
+        phone.register()
+    calls = connect(alice, bob)
+    hear(*calls)
+    return gateway, calls
+
+
+def test_a_call_and_its_rules_survive_whatever_others_do(lab: Lab, talking: tuple[Gateway, tuple[Call, Call]]) -> None:
+    gateway, calls = talking
+    router = lab.net.router
+    whole = ours(router_state(router))
+    for doing in (everything_flushed, foreign_ruleset, deleted_entries, foreign_rule_first):
+        doing(router)
+        broken = router_state(router)
+        assert ours(broken) != whole or doing is foreign_rule_first
+        until(
+            f"whole again after {doing.__name__}",
+            lambda: ours(router_state(router)) == whole and gateway.ask("differences") == [],
+            timeout=PATIENCE,
+        )
+        assert theirs(router_state(router)) == theirs(broken)
+        hear(*calls)
+    forward = [rule for rule in router_state(router).rules if rule.startswith("filter -A FORWARD")]
+    assert forward[0].endswith("-j SIPMASQ-FORWARD")
+    assert forward[1].endswith("--dport 16384:16400 -j DROP")
+    assert gateway.cli("rules", "--diff").strip() == "no difference: the kernel holds what is wanted"
+    calls[0].hangup()
+    converse(calls[0].phone, calls[1].phone)
+
+
+def test_two_that_both_want_to_be_first_do_not_fight_each_second(
+    lab: Lab, talking: tuple[Gateway, tuple[Call, Call]]
+) -> None:
+    gateway, calls = talking
+    program = """while :; do
+        iptables-legacy -S FORWARD 1 | grep -q 192.0.2.9 || {
+            iptables-legacy -D FORWARD -s 192.0.2.9 -j DROP; iptables-legacy -I FORWARD -s 192.0.2.9 -j DROP; echo moved; }
+        sleep 0.1
+    done"""
+    rival = lab.net.router.start("sh", "-c", program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        gateway.wait_log("another program insists on its place in a chain: ours is moved back with growing pauses")
+        hear(*calls, packets=600)  # 12 seconds
+    finally:
+        rival.kill()
+        said, _ = rival.communicate()
+    assert 3 <= said.count(b"moved") <= 7
+    assert sum("insists" in line for line in gateway.log) == 1
+    [different] = gateway.cli("rules", "--diff", "--json") or [{}]
+    assert different.get("difference", "misplaced") == "misplaced"
+
+
+def test_a_stopped_holder_of_the_lock_is_said_and_what_broke_meanwhile_is_mended_when_it_goes_on(
+    lab: Lab, tmp_path: Path
+) -> None:
+    lock = tmp_path / "xtables.lock"
+    gateway = lab.gateway(env={"XTABLES_LOCKFILE": str(lock)})
+    router = lab.net.router
+    whole = ours(router_state(router))
+    program = "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); print('held'); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-u", "-c", program, str(lock)], stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"held\n"
+            holder.send_signal(signal.SIGSTOP)
+            everything_flushed(router)
+            gateway.wait_log(rf"lock: held by process {holder.pid} \(.*\), which is stopped", timeout=15)
+            assert any("mending them: missing: chain filter" in line for line in gateway.log)
+            assert gateway.ask("status")["rules"] > 0
+            missing = gateway.cli("rules", "--diff", "--json")
+            assert {"missing"} == {each["difference"] for each in missing}
+            assert "jump" in {each["what"] for each in missing}
+            page = gateway.cli("rules", "--diff")
+            assert page.startswith("DIFFERENCE  TABLE  CHAIN")
+        finally:
+            holder.kill()
+    until("whole again", lambda: ours(router_state(router)) == whole, timeout=PATIENCE)
+    assert ROUTER_OUTSIDE in gateway.ask("status")["address"]
+    assert sum("which is stopped" in line for line in gateway.log if "could not be set" in line) == 1
