@@ -83,6 +83,8 @@ class RulesWatch:
         elif drift.missing or drift.surplus or self._standoff.may_move_back(now):
             self._tell(drift)
             await self._mend()
+            if not self._pipeline.is_refused:
+                self._said = ""
         else:
             self._disturbances, self._verify_at = disturbances, min(self._verify_at, self._standoff.until)
 
@@ -97,7 +99,7 @@ class RulesWatch:
             self._say(f"the rules were not as they should be, mending them: {drift}")
 
     def _say(self, what: str, level: int = logging.WARNING) -> None:
-        """Once, until all was well in between."""
+        """Once, until it is mended."""
         if what != self._said:
             log.log(level, "%s", what)
             self._said = what

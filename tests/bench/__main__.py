@@ -5,7 +5,7 @@ import sys
 import time
 
 from gateway.cli.table import Table, show
-from tests.bench import calls, commit, engine, memory, queue, rtp
+from tests.bench import calls, commit, engine, memory, queue, rtp, watch
 from tests.bench.measure import Figure, Subject
 from tests.support import netns
 
@@ -13,6 +13,7 @@ _SUBJECTS: dict[str, Subject] = {
     "engine": engine.measure,
     "queue": queue.measure,
     "commit": commit.measure,
+    "watch": watch.measure,
     "calls": calls.measure,
     "rtp": rtp.measure,
     "memory": memory.measure,

@@ -8,11 +8,13 @@ from gateway.daemon import report
 from gateway.engine import Engine, Settings
 from gateway.networks import Networks
 from gateway.wire import Datagram
+from rules.diff import Actual, compare
 from rules.kernel.queue import QueueStats
 from rules.kernel.topology import Interface, Topology
 from rules.model import Endpoint, Forward, Setup, Traffic
 from rules.plan import plan
 from rules.ruleset import Ruleset
+from tests.rules.cases import held
 
 PHONE = Endpoint("10.0.0.11", 5060)
 PROVIDER = Endpoint("198.51.100.10", 5060)
@@ -76,6 +78,10 @@ class Gateway:
 
     def rules(self) -> list[report.Row]:
         return report.rules(self.ruleset, self.engine)
+
+    def differences(self, actual: Actual | None = None) -> list[report.Row]:
+        """As if the kernel held this; by default just what is wanted."""
+        return report.differences(compare(self.ruleset, actual or held(self.ruleset)), self.ruleset)
 
 
 def registered_phone() -> Gateway:

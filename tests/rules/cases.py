@@ -3,7 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+from rules import text
+from rules.diff import Actual, Place
 from rules.model import Endpoint, Forward, Purpose, Setup
+from rules.ruleset import Ruleset
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "rules"
 
@@ -41,3 +44,17 @@ CASES: dict[str, tuple[Setup, tuple[Forward, ...]]] = {
         (),
     ),
 }
+
+
+def held(rules: Ruleset) -> Actual:
+    """What is read back when the rules are in the kernel."""
+    jumps: dict[Place, tuple[str, ...]] = {}
+    for jump in rules.jumps:
+        place = Place(jump.rule.table, jump.rule.chain)
+        jumps[place] = (*jumps.get(place, ()), text.mark(jump.rule))
+    return Actual(
+        {Place(c.table, c.name): tuple(text.mark(rule) for rule in c.rules) for c in rules.chains},
+        jumps,
+        frozenset(rules.sets),
+        dict(rules.entries),
+    )

@@ -6,24 +6,10 @@ from rules import text
 from rules.diff import Actual, Place, compare
 from rules.plan import plan
 from rules.ruleset import Ruleset
-from tests.rules.cases import PHONE, RTP, SETUP
+from tests.rules.cases import PHONE, RTP, SETUP, held
 
 WANTED = plan(SETUP, (PHONE, RTP))
 NOTHING = Actual({}, {}, frozenset(), {})
-
-
-def held(rules: Ruleset) -> Actual:
-    """What is read back when the rules are in the kernel."""
-    jumps: dict[Place, tuple[str, ...]] = {}
-    for jump in rules.jumps:
-        place = Place(jump.rule.table, jump.rule.chain)
-        jumps[place] = (*jumps.get(place, ()), text.mark(jump.rule))
-    return Actual(
-        {Place(c.table, c.name): tuple(text.mark(rule) for rule in c.rules) for c in rules.chains},
-        jumps,
-        frozenset(rules.sets),
-        dict(rules.entries),
-    )
 
 
 def test_what_is_there_needs_nothing() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules import owner
-from rules.errors import KernelError
+from rules.diff import Delta
+from rules.errors import KernelError, LockedError
 from rules.fake import FakeBackend
 from rules.flows import Flow
 from rules.model import Endpoint, Forward, Setup, Traffic
@@ -350,3 +351,78 @@ def test_nothing_is_applied_before_there_is_a_setup() -> None:
     with pytest.raises(RuntimeError, match="before configure"):
         run(rules.apply())
     assert rules.ruleset().chains == ()
+
+
+def test_only_what_others_do_counts_as_a_disturbance() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, PHONE)
+        quiet = await rules.disturbances()
+        rules.want(table(RTP))
+        await rules.apply()
+        assert await rules.disturbances() == quiet
+        kernel.entries.popitem()
+        rules.want(gone(RTP))
+        await rules.apply()
+        assert await rules.disturbances() == quiet + 1
+        kernel.tables["filter"]["FORWARD"].insert(0, "a stranger's")
+        assert await rules.disturbances() == quiet + 2
+
+    run(story())
+
+
+def test_a_displaced_jump_is_moved_back_and_the_strangers_rules_stay_in_their_order() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, PHONE, RTP)
+        kernel.tables["filter"]["FORWARD"] = ["first", *kernel.tables["filter"]["FORWARD"], "second"]
+        kernel.tables["nat"]["POSTROUTING"].append("third")
+        drift = await rules.verify()
+        assert drift.misplaced == (
+            "jump filter FORWARD -> SIPMASQ-FORWARD not first",
+            "jump nat POSTROUTING -> SIPMASQ-MASQUERADE not last",
+        )
+        await rules.configure(SETUP)
+        assert not await rules.verify()
+        targets = [
+            line.target if isinstance(line, Rule) else line
+            for chain in (kernel.tables["filter"]["FORWARD"], kernel.tables["nat"]["POSTROUTING"])
+            for line in chain
+        ]
+        assert targets == [owner.FORWARD, "first", "second", owner.POSTROUTING, "third", owner.MASQUERADE]
+
+    run(story())
+
+
+def test_flows_that_began_without_the_rules_are_ended_when_these_are_mended() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[*RTP_FLOWS])
+        rules = await started(kernel, RTP)
+        kernel.tables["nat"]["SIPMASQ-POSTROUTING"].clear()
+        kernel.conntrack.append(OLD_RTP_FLOW)
+        assert (await rules.configure(SETUP)).cut == {RTP.inside}
+        assert kernel.conntrack == [*RTP_FLOWS]
+
+    run(story())
+
+
+def test_who_does_not_get_the_lock_is_not_kept_waiting_for_it_twice() -> None:
+    class Locked(FakeBackend):
+        async def commit(self, delta: Delta) -> None:
+            self.commits += 1
+            raise LockedError("held by another program")
+
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, PHONE)
+        locked = Locked()
+        rules._backend = locked
+        rules.want(table(RTP))
+        with pytest.raises(LockedError):
+            await rules.apply()
+        assert locked.commits == 1
+        rules._backend = kernel
+        await rules.apply()
+        assert holds(kernel, SETUP, PHONE, RTP)
+
+    run(story())

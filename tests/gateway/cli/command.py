@@ -26,6 +26,7 @@ def answering(path: Path, gateway: Gateway) -> Iterator[None]:
         "calls": gateway.calls,
         "bindings": gateway.bindings,
         "rules": gateway.rules,
+        "differences": gateway.differences,
     }
 
     async def answer(command: str) -> object:

@@ -19,6 +19,7 @@ import gateway.daemon
 from gateway.cli import main
 from gateway.config import Config
 from gateway.errors import ConfigError
+from rules.diff import Actual
 from rules.errors import KernelError, NotPermittedError
 from tests.gateway.cli.command import TREE, answering, program
 from tests.gateway.scene import Gateway, phone_in_call
@@ -124,6 +125,23 @@ def test_the_rules_in_a_pipe(sipmasq: Sipmasq, running: Gateway) -> None:
     assert dnat.endswith("-j DNAT --to-destination 10.0.0.11:16384")
     queue = next(line for line in out.splitlines() if "--queue-num" in line)
     assert "SIP out" in queue
+
+
+def test_the_differences_in_a_pipe(sipmasq: Sipmasq, running: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sipmasq("rules", "--diff") == (0, "no difference: the kernel holds what is wanted\n", "")
+    assert sipmasq.json("rules", "--diff") == []
+    rows = running.differences(Actual({}, {}, frozenset(), {}))
+    monkeypatch.setattr(Gateway, "differences", lambda _: rows)
+    with answering(sipmasq.socket.with_name("other.sock"), running):
+        sipmasq.config.write_text(f'control.socket = "{sipmasq.socket.with_name("other.sock")}"\n')
+        code, out, err = sipmasq("rules", "--diff")
+        assert sipmasq.json("rules", "--diff") == json.loads(json.dumps(rows))
+    assert (code, err) == (0, "")
+    heading, first, second, *_ = (" ".join(line.split()) for line in out.splitlines())
+    assert heading == "DIFFERENCE TABLE CHAIN WHAT RULE"
+    assert first == "missing filter SIPMASQ-FORWARD chain"
+    assert second.startswith("missing filter SIPMASQ-FORWARD rule -A SIPMASQ-FORWARD -i wan0 ")
+    assert len(out.splitlines()) == 1 + len(rows)
 
 
 @pytest.mark.parametrize("command", ASKING)

@@ -1,14 +1,18 @@
 """What an operator is told while a phone is registered and a call is up."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from gateway.engine import Settings
 from gateway.networks import Networks
+from rules import text
+from rules.diff import Place
 from rules.model import Endpoint, Traffic
 from rules.ruleset import Ruleset
 from tests.gateway.scene import SETUP, Gateway, invite, phone_in_call, registered_phone
+from tests.rules.cases import held
 
 REGISTRATION = "registration sip:alice@example.org at 10.0.0.11"
 
@@ -107,6 +111,34 @@ def test_no_rule_is_left_out(gateway: Gateway) -> None:
     assert len(gateway.rules()) == rules + len(ruleset.entries)
     status = gateway.status()
     assert (status["rules"], status["set_entries"]) == (rules, len(ruleset.entries))
+
+
+def test_a_difference_names_its_place_and_the_rule(gateway: Gateway) -> None:
+    assert gateway.differences() == []
+    whole = held(gateway.ruleset)
+    marks = whole.chains[Place("nat", "SIPMASQ-PREROUTING")]
+    shown = gateway.differences(
+        replace(
+            whole,
+            chains=whole.chains | {Place("nat", "SIPMASQ-PREROUTING"): (*marks[1:], "")},
+            jumps=whole.jumps | {Place("filter", "FORWARD"): ("", *whole.jumps[Place("filter", "FORWARD")])},
+            entries={element: note for element, note in whole.entries.items() if element.set != "sipmasq-in"},
+            sets=frozenset(spec for spec in whole.sets if spec.name != "sipmasq-any"),
+        )
+    )
+    rows = [tuple(row.values()) for row in shown]
+    line = next(
+        text.line(rule) for chain in gateway.ruleset.chains for rule in chain.rules if text.mark(rule) == marks[0]
+    )
+    assert rows == [
+        ("misplaced", "filter", "FORWARD", "jump", "-> SIPMASQ-FORWARD not first"),
+        ("missing", "nat", "SIPMASQ-PREROUTING", "rule", line),
+        ("too much", "nat", "SIPMASQ-PREROUTING", "rule", "not ours"),
+        ("missing", "ipset", "sipmasq-any", "set", ""),
+        ("missing", "ipset", "sipmasq-in", "entry", "10.0.0.11,udp:16384,198.51.100.7"),
+        ("missing", "ipset", "sipmasq-in", "entry", "10.0.0.11,udp:16385,198.51.100.7"),
+    ]
+    assert list(shown[0]) == ["difference", "table", "chain", "what", "rule"]
 
 
 def test_the_status_counts_what_is_there(gateway: Gateway) -> None:

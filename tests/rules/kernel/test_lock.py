@@ -37,7 +37,9 @@ def test_it_is_held_for_the_block_and_not_longer(path: Path) -> None:
 def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another program that holds the lock until it is ended."""
     program = "import fcntl, sys, time; f = open(sys.argv[1], 'w'); fcntl.flock(f, 2); print('held'); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-u", "-c", program, str(path)], stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", program, str(path)], stdout=subprocess.PIPE, text=True
+    ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         yield other
