@@ -35,8 +35,13 @@ def look(config: Config) -> list[dict[str, str]]:
     return [asdict(finding) for finding in findings]
 
 
-def clean() -> Clean:
-    """Take away everything of ours in this network namespace; forwarding goes off if it was we who turned it on."""
+def clean(*, if_stopped: bool = False) -> Clean:
+    """Take away everything of ours in this network namespace; forwarding goes off if it was we who turned it on.
+
+    With `if_stopped` nothing is touched where a gateway runs.
+    """
+    if if_stopped and is_claimed():
+        return Clean(removed=[], forwarding_turned_off=False, running=True)
     cleaned = asyncio.run(_clean())
     return Clean(
         removed=list(cleaned.removed), forwarding_turned_off=cleaned.forwarding_was_off, running=is_claimed()

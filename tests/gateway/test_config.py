@@ -59,12 +59,12 @@ def test_the_interfaces_are_enough(file: Path) -> None:
         True,
     )
     assert (read.sip.callers, read.inside.media_hosts) == ("known", ())
-    assert read.control.socket == Path("/run/sipmasq/control.sock")
+    assert (read.control.socket, read.control.group) == (Path("/run/sipmasq/control.sock"), "")
 
 
 def test_everything_can_be_said(file: Path) -> None:
     file.write_text("""
-        control.socket = "/srv/other.sock"
+        control = { socket = "/srv/other.sock", group = "daemon" }
         [inside]
         interface = ["lan0", "lan1"]
         media_hosts = ["10.0.0.128/25", "10.0.0.9"]
@@ -99,7 +99,7 @@ def test_everything_can_be_said(file: Path) -> None:
             callers=(Prefix("198.51.100.0/24"),),
         ),
         Media(PortRange((40001, 40004)), source="any", silence=0.5, longest=7200),
-        Control(Path("/srv/other.sock")),
+        Control(Path("/srv/other.sock"), group="daemon"),
     )
 
 
