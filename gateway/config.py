@@ -276,7 +276,7 @@ def _contradictions(config: Config, *, need_interfaces: bool) -> Iterator[str]:
         yield f'inside.interface and outside.interface are both "{outside}": name two different ones'
     group = config.control.group
     if need_interfaces and group and not _is_group(group):
-        yield f"control.group = {json.dumps(group)}: there is no such group here: create it (groupadd), or name another"
+        yield f"control.group = {json.dumps(group)}: there is no such group: create it (groupadd), or name another"
     sip, media = config.sip.public_ports, config.media.ports
     if media[0] + media[0] % 2 >= media[1]:
         yield f"media.ports = {_text(media)}: allowed is {_allowed('media.ports')}"

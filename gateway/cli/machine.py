@@ -16,11 +16,12 @@ from rules.reconcile import Cleaned, Reconciler
 
 
 class Clean(TypedDict):
-    """What a clean-up did, and whether a gateway runs that will make its rules again."""
+    """What a clean-up did, or whether it did nothing because a gateway runs; one that runs makes its rules again."""
 
     removed: list[str]
     forwarding_turned_off: bool
     running: bool
+    skipped: bool
 
 
 def look(config: Config) -> list[dict[str, str]]:
@@ -41,10 +42,13 @@ def clean(*, if_stopped: bool = False) -> Clean:
     With `if_stopped` nothing is touched where a gateway runs.
     """
     if if_stopped and is_claimed():
-        return Clean(removed=[], forwarding_turned_off=False, running=True)
+        return Clean(removed=[], forwarding_turned_off=False, running=True, skipped=True)
     cleaned = asyncio.run(_clean())
     return Clean(
-        removed=list(cleaned.removed), forwarding_turned_off=cleaned.forwarding_was_off, running=is_claimed()
+        removed=list(cleaned.removed),
+        forwarding_turned_off=cleaned.forwarding_was_off,
+        running=is_claimed(),
+        skipped=False,
     )
 
 

@@ -35,7 +35,8 @@ class _Quiet:
 class Journal:
     """Writes notices down. Of those that strangers cause, one of a kind every ten seconds, and how many more.
 
-    A record carries what it is made of as `fields`: subject, key, text and, of those left out, how many were withheld.
+    A record carries what it is made of as `fields`: subject, key, text and, for those left out, how many
+    were withheld.
     """
 
     def __init__(self) -> None:

@@ -112,6 +112,12 @@ def test_the_example_shows_every_setting_with_its_default(file: Path) -> None:
     assert said == [field.name for field in fields]
 
 
+def test_a_group_that_is_not_there_is_said_to_who_runs_it_and_keeps_nobody_from_asking(file: Path) -> None:
+    said = refused(file, 'control.group = "nobody-at-all"')
+    assert said == 'control.group = "nobody-at-all": there is no such group: create it (groupadd), or name another'
+    assert load(file, need_interfaces=False).control.group == "nobody-at-all"
+
+
 def test_flags_win_over_the_file(file: Path) -> None:
     file.write_text(INTERFACES + 'media.source = "any"')
     read = load(file, inside=["lan1", "lan2"], outside="ppp0")

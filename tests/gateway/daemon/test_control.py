@@ -163,10 +163,13 @@ def test_a_gateway_that_is_stuck_or_dies_is_not_waited_for(path: Path) -> None:
 
 @pytest.mark.parametrize(("group", "rights"), [("", 0o600), ("daemon", 0o660)])
 def test_the_socket_is_for_root_and_the_group_that_is_named(path: Path, group: str, rights: int) -> None:
+    def owner() -> int:
+        return path.stat().st_gid
+
     async def scene() -> None:
         async with server(path, group=group):
             assert [mode(path), mode(path.parent)] == [rights, 0o755]
-            assert path.stat().st_gid == (grp.getgrnam(group).gr_gid if group else os.getegid())
+            assert owner() == (grp.getgrnam(group).gr_gid if group else os.getegid())
 
     if group and os.geteuid() != 0:
         pytest.skip("needs root to give a file to a group")
@@ -175,7 +178,7 @@ def test_the_socket_is_for_root_and_the_group_that_is_named(path: Path, group: s
 
 
 def test_a_group_that_is_gone_by_now_leaves_no_socket(path: Path) -> None:
-    with pytest.raises(ControlError, match="control.group nobody-at-all: there is no such group"):
+    with pytest.raises(ControlError, match=r"control\.group nobody-at-all: there is no such group"):
         ControlServer(path, answer, group="nobody-at-all")
     assert not path.exists()
 
