@@ -4,6 +4,7 @@ The description of each setting is what an error calls allowed.
 """
 
 import difflib
+import grp
 import json
 import re
 import tomllib
@@ -110,11 +111,12 @@ class Media(msgspec.Struct, frozen=True):
 
 
 class Control(msgspec.Struct, frozen=True):
-    """Where the running gateway answers the other commands."""
+    """Where the running gateway answers the other commands, and which group beside root may give them."""
 
     socket: Annotated[Path, Meta(description="an absolute path of at most 107 bytes")] = Path(
         "/run/sipmasq/control.sock"
     )
+    group: Annotated[str, Meta(description="the name of a group of users, or empty: root alone")] = ""
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -272,11 +274,22 @@ def _contradictions(config: Config, *, need_interfaces: bool) -> Iterator[str]:
         yield "outside.interface is not set: name the interface to the provider there, or with --outside"
     if outside in inside:
         yield f'inside.interface and outside.interface are both "{outside}": name two different ones'
+    group = config.control.group
+    if need_interfaces and group and not _is_group(group):
+        yield f"control.group = {json.dumps(group)}: there is no such group: create it (groupadd), or name another"
     sip, media = config.sip.public_ports, config.media.ports
     if media[0] + media[0] % 2 >= media[1]:
         yield f"media.ports = {_text(media)}: allowed is {_allowed('media.ports')}"
     if sip[0] <= media[1] and media[0] <= sip[1]:
         yield f"media.ports = {_text(media)} overlaps sip.public_ports = {_text(sip)}: keep them apart"
+
+
+def _is_group(name: str) -> bool:
+    try:
+        grp.getgrnam(name)
+    except (KeyError, ValueError):  # ValueError: a name with a zero byte
+        return False
+    return True
 
 
 def _text(ports: tuple[int, int]) -> str:

@@ -4,11 +4,8 @@ What a daemon needs is imported by the commands that need it, so that asking a r
 """
 
 import json
-import logging
-import os
 import sys
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +14,7 @@ import typer
 from gateway import config as configuration
 from gateway.cli import views
 from gateway.cli.client import ask
+from gateway.cli.logs import LogFormat, LogLevel, start_logging
 from gateway.cli.table import Page, printable, show
 from gateway.errors import ConfigError, NotRunningError
 from gateway.version import version
@@ -37,15 +35,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class LogLevel(StrEnum):
-    """How much `run` says on stderr."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 ConfigOption = Annotated[
@@ -92,6 +81,9 @@ def run(
     inside: InsideOption = None,
     outside: OutsideOption = None,
     log_level: Annotated[LogLevel, typer.Option(help="The least important lines to log.")] = LogLevel.INFO,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Lines to read, or an object of JSON in each.")
+    ] = LogFormat.TEXT,
 ) -> None:
     """Run the gateway in the foreground.
 
@@ -99,9 +91,7 @@ def run(
     """
     from gateway import daemon  # noqa: PLC0415  # see above
 
-    # the journal stamps lines itself
-    stamp = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
-    logging.basicConfig(level=log_level.upper(), format=f"{stamp}%(levelname)s %(message)s")
+    start_logging(log_level, log_format)
     daemon.run(lambda: configuration.load(config, inside=inside or (), outside=outside))
 
 
@@ -164,14 +154,20 @@ def rules(
 
 
 @app.command()
-def clean(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+def clean(
+    config: ConfigOption = None,
+    if_stopped: Annotated[
+        bool, typer.Option("--if-stopped", help="Remove nothing where a gateway is running.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Remove all rules, chains and sets of sipmasq.
 
     They are found by their marks alone, whether a gateway is running or not.
     """
     from gateway.cli import machine  # noqa: PLC0415  # see above
 
-    _print(machine.clean(), views.cleaned, as_json=as_json)
+    _print(machine.clean(if_stopped=if_stopped), views.cleaned, as_json=as_json)
 
 
 def _ask_and_print(command: str, view: Callable[[Any], Page], config: Path | None, *, as_json: bool) -> None:

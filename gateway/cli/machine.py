@@ -16,11 +16,12 @@ from rules.reconcile import Cleaned, Reconciler
 
 
 class Clean(TypedDict):
-    """What a clean-up did, and whether a gateway runs that will make its rules again."""
+    """What a clean-up did, or whether it did nothing because a gateway runs; one that runs makes its rules again."""
 
     removed: list[str]
     forwarding_turned_off: bool
     running: bool
+    skipped: bool
 
 
 def look(config: Config) -> list[dict[str, str]]:
@@ -35,11 +36,19 @@ def look(config: Config) -> list[dict[str, str]]:
     return [asdict(finding) for finding in findings]
 
 
-def clean() -> Clean:
-    """Take away everything of ours in this network namespace; forwarding goes off if it was we who turned it on."""
+def clean(*, if_stopped: bool = False) -> Clean:
+    """Take away everything of ours in this network namespace; forwarding goes off if it was we who turned it on.
+
+    With `if_stopped` nothing is touched where a gateway runs.
+    """
+    if if_stopped and is_claimed():
+        return Clean(removed=[], forwarding_turned_off=False, running=True, skipped=True)
     cleaned = asyncio.run(_clean())
     return Clean(
-        removed=list(cleaned.removed), forwarding_turned_off=cleaned.forwarding_was_off, running=is_claimed()
+        removed=list(cleaned.removed),
+        forwarding_turned_off=cleaned.forwarding_was_off,
+        running=is_claimed(),
+        skipped=False,
     )
 
 

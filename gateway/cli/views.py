@@ -95,6 +95,8 @@ def findings(answer: Iterable[Answer]) -> Page:
 
 def cleaned(answer: Answer) -> Page:
     """What was taken away, and what the running gateway will do about it."""
+    if answer["skipped"]:
+        return ["a gateway is running: nothing was removed"]
     page = [f"removed {what}" for what in answer["removed"]] or ["there was nothing of sipmasq's to remove"]
     if answer["forwarding_turned_off"]:
         page.append("turned IPv4 forwarding off, as it was before")

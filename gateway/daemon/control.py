@@ -5,7 +5,9 @@ The question is ``{"command": "calls"}``, the answer ``{"ok": ...}`` or ``{"erro
 
 import asyncio
 import errno
+import grp
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,27 +29,32 @@ class _Question(msgspec.Struct):
 
 
 class ControlServer:
-    """Answers at `path` with what `answer` returns for a command; a SipmasqError it raises is told as it is."""
+    """Answers at `path` with what `answer` returns for a command; a SipmasqError it raises is told as it is.
 
-    def __init__(self, path: Path, answer: Callable[[str], Awaitable[object]], patience: float = _PATIENCE) -> None:
+    The socket is made with it, for root and the members of `group`: to give it to a group takes rights that a running
+    gateway has not. ControlError when it cannot be made.
+    """
+
+    def __init__(
+        self, path: Path, answer: Callable[[str], Awaitable[object]], *, group: str = "", patience: float = _PATIENCE
+    ) -> None:
         self._path = path
         self._answer = answer
         self._patience = patience
         self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self._identity: tuple[int, int] | None = None
+        self._bound = _bind(path, group)
+        self._identity = _identity(path)
 
     async def start(self) -> None:
-        """Begin to answer; ControlError when that cannot be here."""
-        bound = _bind(self._path)
-        self._identity = _identity(self._path)
-        self._server = await asyncio.start_unix_server(self._serve, sock=bound, limit=_LONGEST_QUESTION)
+        """Begin to answer."""
+        self._server = await asyncio.start_unix_server(self._serve, sock=self._bound, limit=_LONGEST_QUESTION)
 
     async def close(self) -> None:
         """Stop answering and take the socket away, unless it is another's by now."""
-        if self._server is None:
-            return
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
+        self._bound.close()
         for client in self._clients:
             client.cancel()
         await asyncio.gather(*self._clients, return_exceptions=True)
@@ -96,7 +103,7 @@ def _error(text: str) -> bytes:
     return msgspec.json.encode({"error": text})
 
 
-def _bind(path: Path) -> socket.socket:
+def _bind(path: Path, group: str) -> socket.socket:
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -108,7 +115,9 @@ def _bind(path: Path) -> socket.socket:
             _remove_stale(path)
             bound.bind(str(path))
         # nobody can connect before it listens, so nobody can before it has these rights
-        path.chmod(0o660)
+        path.chmod(0o600)
+        if group:
+            _give(path, group)
     except OSError as error:
         bound.close()
         raise ControlError(f"control.socket {path} cannot be made: {error.strerror}") from error
@@ -116,6 +125,21 @@ def _bind(path: Path) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def _give(path: Path, group: str) -> None:
+    try:
+        os.chown(path, -1, grp.getgrnam(group).gr_gid)
+    except KeyError as error:
+        _unlink(path)
+        raise ControlError(f"control.group {group}: there is no such group") from error
+    except PermissionError as error:
+        _unlink(path)
+        raise ControlError(
+            f"control.socket {path} cannot be given to control.group {group}: restart the gateway; a running one has"
+            " no right to"
+        ) from error
+    path.chmod(0o660)
 
 
 def _remove_stale(path: Path) -> None:

@@ -33,7 +33,11 @@ class _Quiet:
 
 
 class Journal:
-    """Writes notices down. Of those that strangers cause, one of a kind every ten seconds, and how many more."""
+    """Writes notices down. Of those that strangers cause, one of a kind every ten seconds, and how many more.
+
+    A record carries what it is made of as `fields`: subject, key, text and, for those left out, how many
+    were withheld.
+    """
 
     def __init__(self) -> None:
         self._quiet: dict[tuple[Subject, str], _Quiet] = {}
@@ -43,7 +47,7 @@ class Journal:
         self._wake(now)
         for subject, key, text in notices:
             if subject not in _BOUNDED or self._is_due(subject, key, now):
-                log.log(_LEVELS[subject], "%s: %s", subject.value, _one_line(text))
+                _log(subject, key, _one_line(text))
 
     def _is_due(self, subject: Subject, key: str, now: float) -> bool:
         kind = (subject, key[:_LONGEST_KEY])
@@ -65,7 +69,12 @@ class Journal:
             del self._quiet[kind]
             if quiet.withheld:
                 subject, key = kind
-                log.log(_LEVELS[subject], "%s: %d more (%s)", subject.value, quiet.withheld, _one_line(key))
+                _log(subject, key, f"{quiet.withheld} more ({_one_line(key)})", withheld=quiet.withheld)
+
+
+def _log(subject: Subject, key: str, text: str, **more: object) -> None:
+    fields = {"subject": subject.value, "key": _one_line(key), "text": text, **more}
+    log.log(_LEVELS[subject], "%s: %s", subject.value, text, extra={"fields": fields})
 
 
 def _one_line(text: str) -> str:

@@ -1,10 +1,11 @@
 """What a service manager is told: datagrams of sd_notify(3) to `$NOTIFY_SOCKET`."""
 
+import asyncio
 import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 log = logging.getLogger(__name__)
 
@@ -51,3 +52,14 @@ def watchdog_interval(environment: Mapping[str, str] = os.environ) -> float | No
     if not allowed.isdecimal() or int(allowed) == 0 or meant_for != str(os.getpid()):
         return None
     return int(allowed) / 1_000_000
+
+
+async def feed_watchdog(notifier: Notifier, interval: float, progress: Callable[[], Awaitable[object]]) -> None:
+    """Tell the manager three times an interval that all goes on: the event loop, and what `progress` waits for.
+
+    It is told after each progress, and nothing while there is none.
+    """
+    while True:
+        await progress()
+        notifier.watchdog()
+        await asyncio.sleep(interval / 3)

@@ -2,7 +2,8 @@
 
 Order matters at both ends. The queue is bound before any rule leads into it, and read when the engine knows what is
 inside: a predecessor's rules may lead there already, and what waits does not leak. Forwarding is turned on only when
-the masquerade is in place. At the end it goes off first, then the rules go, and last the queue.
+the masquerade is in place. At the end it goes off first, then the rules go, and last the queue. Rights that are not
+needed for the rest are given up before the first thread starts, for the kernel keeps them by thread.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from gateway.calls.dialog import Side
 from gateway.config import Config
 from gateway.daemon import report
 from gateway.daemon.control import ControlServer
-from gateway.daemon.notify import Notifier, watchdog_interval
+from gateway.daemon.notify import Notifier, feed_watchdog, watchdog_interval
 from gateway.daemon.pipeline import Pipeline
 from gateway.daemon.registrars import follow_registrars
 from gateway.daemon.resolver import follow, resolve
@@ -30,6 +31,7 @@ from rules.kernel.forwarding import forwarding_is_on, set_forwarding
 from rules.kernel.inject import Injector
 from rules.kernel.links import LinkWatch
 from rules.kernel.netfilter import Netfilter
+from rules.kernel.privileges import drop_privileges
 from rules.kernel.queue import PacketQueue
 from rules.kernel.survey import masquerade_present
 from rules.kernel.survey.machine import listening_ports
@@ -72,6 +74,7 @@ class Service:
             self._loop.add_signal_handler(number, self._stop.set)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         try:
+            await self._open()
             async with asyncio.TaskGroup() as group:
                 works = (self._pipeline.commit_forever(), self._pipeline.cut_forever(), self._serve())
                 tasks = [group.create_task(work) for work in works]
@@ -83,6 +86,12 @@ class Service:
             raise _first(group) from group
         finally:
             await self._leave()
+
+    async def _open(self) -> None:
+        """What takes more rights than are kept, which no thread but this one has so far."""
+        self._control = self._open_control(self._config)
+        drop_privileges()
+        await self._control.start()
 
     async def _serve(self) -> None:
         await self._use(self._config, self._place)
@@ -107,9 +116,9 @@ class Service:
                 queue = self._open_queue(config)
                 undo.callback(queue.close)
             if control is None or config.control != self._config.control:
-                control = ControlServer(config.control.socket, self._answer)
-                await control.start()
+                control = self._open_control(config)
                 undo.push_async_callback(control.close)
+                await control.start()
             topology = await LinkWatch().snapshot(config.inside.interface, config.outside.interface)
             setup = await self._setup(config, topology)
             settings = _settings(config)
@@ -242,9 +251,9 @@ class Service:
 
     async def _feed_watchdog(self) -> None:
         interval = watchdog_interval()
-        while interval is not None:
-            self._notifier.watchdog()
-            await asyncio.sleep(interval / 2)
+        if interval is not None:
+            # what the thread that owns the kernel is asked, it answers when it has done all before
+            await feed_watchdog(self._notifier, interval, lambda: self._netfilter.call(lambda: None))
 
     async def _leave(self) -> None:
         """Forwarding first, then the rules, then the queue that they lead to."""
@@ -297,6 +306,9 @@ class Service:
 
     def _open_queue(self, config: Config) -> PacketQueue:
         return PacketQueue(config.sip.queue, self._pipeline.receive, fail_open=config.sip.on_failure == "pass")
+
+    def _open_control(self, config: Config) -> ControlServer:
+        return ControlServer(config.control.socket, self._answer, group=config.control.group)
 
     def _close_queue(self, queue: PacketQueue) -> None:
         self._loop.remove_reader(queue.fileno())

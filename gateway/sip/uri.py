@@ -65,8 +65,16 @@ def first_uri(value: bytes) -> bytes:
 
 
 def address_of_record(value: bytes) -> str:
-    """The URI of a From or To value without parameters, as text for people: ``sip:alice@example.org``."""
-    return first_uri(value).split(b";", 1)[0].strip().decode("utf-8", "replace")
+    """The URI of a From or To value without parameters, as text for people: ``sip:alice@example.org``.
+
+    A password (RFC 3261 section 19.1.1) is nothing for people.
+    """
+    text = first_uri(value)
+    before, at, host = text.partition(b"@")
+    scheme, colon, userinfo = before.partition(b":")
+    if at and b":" in userinfo:
+        text = scheme + colon + userinfo.split(b":", 1)[0] + at + host
+    return text.split(b";", 1)[0].strip().decode("utf-8", "replace")
 
 
 def _of_uri(found: re.Match[bytes], rest: int) -> Iterator[HostPort]:

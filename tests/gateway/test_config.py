@@ -59,12 +59,12 @@ def test_the_interfaces_are_enough(file: Path) -> None:
         True,
     )
     assert (read.sip.callers, read.inside.media_hosts) == ("known", ())
-    assert read.control.socket == Path("/run/sipmasq/control.sock")
+    assert (read.control.socket, read.control.group) == (Path("/run/sipmasq/control.sock"), "")
 
 
 def test_everything_can_be_said(file: Path) -> None:
     file.write_text("""
-        control.socket = "/srv/other.sock"
+        control = { socket = "/srv/other.sock", group = "daemon" }
         [inside]
         interface = ["lan0", "lan1"]
         media_hosts = ["10.0.0.128/25", "10.0.0.9"]
@@ -99,7 +99,7 @@ def test_everything_can_be_said(file: Path) -> None:
             callers=(Prefix("198.51.100.0/24"),),
         ),
         Media(PortRange((40001, 40004)), source="any", silence=0.5, longest=7200),
-        Control(Path("/srv/other.sock")),
+        Control(Path("/srv/other.sock"), group="daemon"),
     )
 
 
@@ -110,6 +110,12 @@ def test_the_example_shows_every_setting_with_its_default(file: Path) -> None:
     said = [line.partition(" = ")[0] for line in shown.splitlines() if re.match(r"\w+ = ", line)]
     fields = [field for section in msgspec.structs.fields(Config) for field in msgspec.structs.fields(section.type)]
     assert said == [field.name for field in fields]
+
+
+def test_a_group_that_is_not_there_is_said_to_who_runs_it_and_keeps_nobody_from_asking(file: Path) -> None:
+    said = refused(file, 'control.group = "nobody-at-all"')
+    assert said == 'control.group = "nobody-at-all": there is no such group: create it (groupadd), or name another'
+    assert load(file, need_interfaces=False).control.group == "nobody-at-all"
 
 
 def test_flags_win_over_the_file(file: Path) -> None:

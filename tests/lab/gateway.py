@@ -39,6 +39,7 @@ class Gateway:
     """`sipmasq run` on a router between `inside` and wan0, once it says that it is ready.
 
     `settings` are further lines of its configuration: ``{"media.source": "any"}``.
+    `prefix` is a command that runs it.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Gateway:
         inside: Sequence[str] = ("lan0",),
         name: str = "gateway",
         env: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self._router = router
         self._config = directory / f"{name}.toml"
@@ -58,9 +60,10 @@ class Gateway:
         notify = directory / f"{name}.notify"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
             ready.bind(str(notify))
+            notify.chmod(0o777)  # as a service manager's is
             self.process = Process(
                 router, name,
-                *_COMMAND, "run", *(word for lan in inside for word in ("--inside", lan)),
+                *prefix, *_COMMAND, "run", *(word for lan in inside for word in ("--inside", lan)),
                 "--outside", "wan0", "--config", str(self._config),
                 directory=directory, env={"NOTIFY_SOCKET": str(notify), **(env or {})},
             )  # fmt: skip

@@ -108,7 +108,7 @@ def test_a_gateway_that_is_not_running_is_said_so(lab: Lab) -> None:
 
 def test_what_needs_root_says_so(lab: Lab) -> None:
     gateway = lab.gateway()
-    assert stat.S_IMODE(gateway.socket.stat().st_mode) == 0o660
+    assert stat.S_IMODE(gateway.socket.stat().st_mode) == 0o600
     found = router_state(lab.net.router)
     gateway.socket.chmod(0)
     for arguments in (("status",), ("clean",), ("run", "--inside", "lan0", "--outside", "wan0")):

@@ -128,7 +128,20 @@ def test_clean_says_that_a_running_gateway_will_be_back(config: Path, router: Na
         "there was nothing of sipmasq's to remove\n"
         "a gateway is running and will make its rules again: end it first to be rid of them\n",
     )
-    assert (code, json.loads(values)) == (0, {"removed": [], "forwarding_turned_off": False, "running": True})
+    said = {"removed": [], "forwarding_turned_off": False, "running": True, "skipped": False}
+    assert (code, json.loads(values)) == (0, said)
+
+
+def test_clean_if_stopped_touches_nothing_of_a_running_gateway(config: Path, router: Namespace) -> None:
+    router.call(lay_rules, True)
+    laid = router_state(router)
+    with claimed(router):
+        words = at(router, config, "clean", "--if-stopped")
+    assert words == (0, "a gateway is running: nothing was removed\n")
+    assert router_state(router) == laid
+    code, out = at(router, config, "clean", "--if-stopped")
+    assert (code, "removed " in out) == (0, True)
+    assert router_state(router).rules == ()
 
 
 def test_clean_needs_no_valid_configuration(config: Path, router: Namespace) -> None:

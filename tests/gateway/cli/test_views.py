@@ -39,7 +39,7 @@ def test_a_call_with_several_ports_is_named_once() -> None:
 
 
 def test_a_clean_up_says_what_will_come_back() -> None:
-    answer = {"removed": ["set sipmasq-in"], "forwarding_turned_off": True, "running": True}
+    answer = {"removed": ["set sipmasq-in"], "forwarding_turned_off": True, "running": True, "skipped": False}
     assert views.cleaned(answer) == [
         "removed set sipmasq-in",
         "turned IPv4 forwarding off, as it was before",

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import grp
 import json
 import os
 import socket
@@ -38,11 +39,11 @@ async def answer(command: str) -> object:
 
 
 @asynccontextmanager
-async def server(path: Path, patience: float = 10.0) -> AsyncIterator[ControlServer]:
+async def server(path: Path, patience: float = 10.0, group: str = "") -> AsyncIterator[ControlServer]:
     """A server that answers; what its tasks raise and nobody takes fails the test."""
     untaken: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: untaken.append(context))
-    control = ControlServer(path, answer, patience)
+    control = ControlServer(path, answer, group=group, patience=patience)
     await control.start()
     try:
         yield control
@@ -160,12 +161,30 @@ def test_a_gateway_that_is_stuck_or_dies_is_not_waited_for(path: Path) -> None:
     asyncio.run(scene())
 
 
-def test_the_socket_is_for_root_and_its_group(path: Path) -> None:
-    async def scene() -> None:
-        async with server(path):
-            assert [mode(path), mode(path.parent)] == [0o660, 0o755]
+@pytest.mark.parametrize(("group", "rights"), [("", 0o600), ("daemon", 0o660)])
+def test_the_socket_is_for_root_and_the_group_that_is_named(path: Path, group: str, rights: int) -> None:
+    def owner() -> int:
+        return path.stat().st_gid
 
+    async def scene() -> None:
+        async with server(path, group=group):
+            assert [mode(path), mode(path.parent)] == [rights, 0o755]
+            assert owner() == (grp.getgrnam(group).gr_gid if group else os.getegid())
+
+    if group and os.geteuid() != 0:
+        pytest.skip("needs root to give a file to a group")
     asyncio.run(scene())
+    assert not path.exists()
+
+
+def test_a_group_that_is_gone_by_now_leaves_no_socket(path: Path) -> None:
+    with pytest.raises(ControlError, match=r"control\.group nobody-at-all: there is no such group"):
+        ControlServer(path, answer, group="nobody-at-all")
+    assert not path.exists()
+
+
+def test_a_socket_that_was_made_and_not_used_goes_again(path: Path) -> None:
+    asyncio.run(ControlServer(path, answer).close())
     assert not path.exists()
 
 

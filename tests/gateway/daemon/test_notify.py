@@ -1,5 +1,6 @@
 """What a service manager hears, and what happens when there is none."""
 
+import asyncio
 import os
 import socket
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.daemon.notify import Notifier, watchdog_interval
+from gateway.daemon.notify import Notifier, feed_watchdog, watchdog_interval
 
 
 @pytest.fixture
@@ -63,3 +64,38 @@ def test_the_watchdog_is_fed_when_it_watches_this_process() -> None:
 @pytest.mark.parametrize("environment", [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "soon"}])
 def test_no_watchdog(environment: dict[str, str]) -> None:
     assert watchdog_interval(environment) is None
+
+
+def test_the_watchdog_is_fed_only_while_all_goes_on(manager: socket.socket, tmp_path: Path) -> None:
+    manager.bind(str(tmp_path / "notify"))
+    manager.setblocking(False)
+    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+
+    def fed() -> int:
+        count = 0
+        try:
+            while manager.recv(4096) == b"WATCHDOG=1":
+                count += 1
+        except BlockingIOError:
+            pass
+        return count
+
+    async def scene() -> None:
+        goes_on = asyncio.Event()
+        goes_on.set()
+        feeding = asyncio.create_task(feed_watchdog(notifier, 0.06, goes_on.wait))
+        await asyncio.sleep(0.2)
+        assert fed() >= 3
+        goes_on.clear()
+        await asyncio.sleep(0.05)
+        fed()
+        await asyncio.sleep(0.2)
+        assert fed() == 0
+        goes_on.set()
+        await asyncio.sleep(0.05)
+        assert fed() >= 1
+        time.sleep(0.2)  # noqa: ASYNC251  # the loop is stuck
+        assert fed() == 0
+        feeding.cancel()
+
+    asyncio.run(scene())

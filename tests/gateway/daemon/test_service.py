@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,19 @@ async def slow(*arguments):
     await asyncio.sleep(0.5)
     return await snapshot(*arguments)
 LinkWatch.snapshot = slow
+"""
+
+STUCK_ON_REQUEST = """
+import os, signal, time
+from rules.kernel.netfilter import Netfilter
+os.environ |= {{"NOTIFY_SOCKET": {path!r}, "WATCHDOG_USEC": "300000"}}
+begin = Netfilter.__init__
+def remember(self):
+    begin(self)
+    # the thread, or the loop in the main one
+    signal.signal(signal.SIGUSR1, lambda *_: self._thread.submit(time.sleep, 60) and None)
+    signal.signal(signal.SIGUSR2, lambda *_: time.sleep(60))
+Netfilter.__init__ = remember
 """
 
 
@@ -333,3 +347,31 @@ def test_after_a_crash_nothing_leaks_while_the_next_one_starts(scene: Stage, tmp
         assert b"Call-ID: early" in received[0]
         assert PHONE.encode() not in received[0].replace(b"sip:10.0.0.5@", b"")
         assert second.process.stop() == 0
+
+
+@pytest.mark.parametrize("stuck", [signal.SIGUSR1, signal.SIGUSR2], ids=["the kernel's thread", "the event loop"])
+def test_the_watchdog_hears_nothing_of_a_gateway_that_is_stuck(
+    router: Namespace, tmp_path: Path, stuck: signal.Signals
+) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(5)
+        with Daemon(router, tmp_path, patch=STUCK_ON_REQUEST.format(path=path)) as daemon:
+            daemon.ready()
+            assert [manager.recv(4096) for _ in range(4)] == [b"READY=1", *[b"WATCHDOG=1"] * 3]
+            daemon.process.signal(stuck)
+            time.sleep(0.3)
+            heard(manager)  # what was under way
+            time.sleep(1)
+            assert heard(manager) == []
+
+
+def heard(manager: socket.socket) -> list[bytes]:
+    """What has been said to a service manager and is not read yet."""
+    said: list[bytes] = []
+    manager.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            said.append(manager.recv(4096))
+    return said

@@ -95,6 +95,8 @@ def test_a_request_uri_stands_bare(uri: bytes, count: int) -> None:
         (b"<sip:unclosed@example.org", "sip:unclosed@example.org"),
         (b'"a <b> \\" <c>" <sip:alice@example.org>;x="<sip:d>"', "sip:alice@example.org"),
         (b"<sip:alice@example.org>;x=<", "sip:alice@example.org"),
+        (b"<sip:alice:pass;word@example.org:5070;x=y>", "sip:alice@example.org:5070"),
+        (b"<sip:example.org:5070;x=y:z>", "sip:example.org:5070"),
         (b"", ""),
     ],
 )
