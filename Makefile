@@ -39,7 +39,7 @@ test: setup-lab
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 fuzz: setup-dev
-	@$(BIN)/python -m tests.fuzz $(SECONDS)
+	@$(BIN)/python -m tests.fuzz $(SECONDS) $(FUZZ_ARGS)
 
 run: setup
 	@test -n '$(INSIDE)' && test -n '$(OUTSIDE)' || { echo 'say which interfaces: make run INSIDE=lan0 OUTSIDE=wan0' >&2; exit 2; }

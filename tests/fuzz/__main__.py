@@ -1,6 +1,7 @@
 """Fuzz for some seconds, or replay inputs: `make fuzz SECONDS=60`, `python -m tests.fuzz finding`.
 
-`python -m tests.fuzz 600 folder` also goes on from what is in that folder and leaves there what reached new code.
+`python -m tests.fuzz 600 folder` also goes on from what is in that folder and leaves there what reached new code;
+what begins with a dash is the fuzzer's own option.
 """
 
 import shutil

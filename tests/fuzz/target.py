@@ -27,7 +27,9 @@ PHONE = Endpoint("10.0.0.11", 5060)
 PROVIDER = Endpoint("198.51.100.1", 5060)
 PUBLIC = "203.0.113.1"
 LONGEST = 65507
-_UNLEASED = re.compile(re.escape(PUBLIC.encode()) + rb" (?:rport )?9(?![0-9])")
+_UNLEASED = re.compile(
+    re.escape(PUBLIC.encode()) + rb" (?:rport )?9"
+)  # what follows may be behind the end of the body
 _BOUND = 0.25  # seconds of CPU, with the fuzzer's instruments in the code
 _STRETCHED = 16  # one input of so many is also made as long as a datagram can be
 _PIECES = (1, 1, 1, 2, 2, 3, 4, 6, 10, 20)  # in bytes, what is repeated for that
