@@ -22,6 +22,7 @@ DEFAULT_PATH = Path("/etc/sipmasq.toml")
 
 _LONGEST_INTERFACE_NAME = 15  # IFNAMSIZ, <linux/if.h>
 _LONGEST_SOCKET_PATH = 107  # sun_path, unix(7)
+_LEAST_MAX_EXPIRES = 10  # seconds: a shorter one would have phones register all the time
 _HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _ADDRESS_OR_NETWORK = re.compile(r"[0-9.]+(/[0-9]{1,2})?", re.ASCII)
 _PORT_RANGE = re.compile(r"([0-9]{4,5})-([0-9]{4,5})")
@@ -93,6 +94,9 @@ class Sip(msgspec.Struct, frozen=True):
     queue: Annotated[int, Meta(ge=0, le=65535, description="a number of a packet queue, 0 to 65535")] = 5060
     on_failure: Annotated[Literal["drop", "pass"], Meta(description='"drop" or "pass"')] = "drop"
     idle: _Seconds = 3600.0
+    max_expires: Annotated[
+        int, Meta(ge=0, le=31_536_000, description="whole seconds, 10 to 31536000 (a year), or 0: as granted")
+    ] = 60
     callers: Annotated[
         Literal["registrar", "known", "any"] | Annotated[tuple[Prefix, ...], Meta(min_length=1, max_length=256)],
         Meta(description=f'"registrar", "known", "any" or a list of 1 to 256 {_PREFIXES}'),
@@ -277,6 +281,8 @@ def _contradictions(config: Config, *, need_interfaces: bool) -> Iterator[str]:
     group = config.control.group
     if need_interfaces and group and not _is_group(group):
         yield f"control.group = {json.dumps(group)}: there is no such group: create it (groupadd), or name another"
+    if 0 < config.sip.max_expires < _LEAST_MAX_EXPIRES:
+        yield f"sip.max_expires = {config.sip.max_expires}: allowed is {_allowed('sip.max_expires')}"
     sip, media = config.sip.public_ports, config.media.ports
     if media[0] + media[0] % 2 >= media[1]:
         yield f"media.ports = {_text(media)}: allowed is {_allowed('media.ports')}"

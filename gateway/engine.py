@@ -21,7 +21,6 @@ from gateway.calls.calls import Calls
 from gateway.calls.dialog import Side
 from gateway.calls.ledger import Ledger
 from gateway.calls.media import Described, of_far_side, of_phone
-from gateway.calls.registration import Registration
 from gateway.calls.registrations import Registrations
 from gateway.errors import (
     ForeignAddressError,
@@ -32,6 +31,7 @@ from gateway.errors import (
     StrangerError,
 )
 from gateway.masquerade.inward import Inward
+from gateway.masquerade.lifetimes import lifetime_edits
 from gateway.masquerade.outward import Outward
 from gateway.masquerade.rewrite import rewrite
 from gateway.networks import Inside, Networks
@@ -42,7 +42,7 @@ from gateway.sdp import session as sdp
 from gateway.sdp.trickle import description_of, trickled_in
 from gateway.sip.body import look_into
 from gateway.sip.grammar import TRANSACTION_SECONDS
-from gateway.sip.message import Message, parse
+from gateway.sip.message import Edit, Message, parse
 from gateway.wire import Datagram
 from rules.model import Endpoint, Forward, Traffic
 
@@ -54,6 +54,7 @@ _DIALOG_METHODS = frozenset({b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"U
 class Settings:
     """What the operator decides of the SIP side. Ranges are inclusive, times in seconds.
 
+    `max_expires` is the longest registration that a phone is told of, 0 for as long as the registrar says.
     `taken_ports` are UDP ports that the router uses itself; no phone gets one of them. `media_hosts` are the networks
     (``10.0.0.9/32``) whose addresses every phone may announce, `callers` says whose requests reach a phone.
     """
@@ -64,6 +65,7 @@ class Settings:
     media_longest: float = 86400.0
     public_ports: tuple[int, int] = (5062, 5999)
     idle: float = 3600.0
+    max_expires: int = 60
     taken_ports: frozenset[int] = frozenset()
     media_hosts: tuple[str, ...] = ()
     callers: Policy = "known"
@@ -215,7 +217,7 @@ class Engine:
             raise StrangerError("third address", f"{datagram.source.ip} is no party of this call")
         session = self._session(message, datagram)
         # what the answer takes away must still be there to translate it
-        payload = rewrite(message, session, Inward(self.ledger, public, phone))
+        payload = rewrite(message, session, Inward(self.ledger, public, phone), self._shortened(message, phone))
         if message.method != b"REGISTER":
             in_dialog = message.method in _DIALOG_METHODS
             described = of_far_side(session, public) if in_dialog and session is not None else None
@@ -312,6 +314,14 @@ class Engine:
             described = of_phone(session, phone.ip, self._inside) if inside else of_far_side(session, public)
             self.calls.trickle(message, sender, phone, described, now)
 
+    def _shortened(self, message: Message, phone: Endpoint) -> list[Edit]:
+        """What tells a phone that it was registered for less long; what is held for it is as the registrar said."""
+        if message.method != b"REGISTER" or not self._settings.max_expires:
+            return []
+        request = self.registrations.asked(message, phone.ip)
+        wishes = () if request is None else request.wishes.values()
+        return lifetime_edits(message, self.ledger, phone, self._settings.max_expires, wishes)
+
     def _registered(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
         request = self.registrations.asked(message, phone.ip)
         if request is None:
@@ -320,7 +330,7 @@ class Engine:
         registration = self.registrations.answered(request, message, now)
         if registration is None:
             return
-        self._notice(Subject.REGISTRATION, registration.aor, _described(registration, now))
+        self._notice(Subject.REGISTRATION, registration.aor, registration.described(now))
         if not registration.contacts and not self.registrations.is_registered(phone):
             for kind in (HolderKind.TRANSACTION, HolderKind.PEER):
                 self.ledger.release(_holder_of(phone, kind))
@@ -381,12 +391,3 @@ class Engine:
 @lru_cache(maxsize=_PHONES_REMEMBERED)
 def _holder_of(phone: Endpoint, kind: HolderKind) -> Holder:
     return Holder.of(kind, str(phone))
-
-
-def _described(registration: Registration, now: float) -> str:
-    if not registration.contacts:
-        return f"{registration.aor} at {registration.phone} unregistered"
-    addresses = registration.addresses
-    seconds = max(addresses.values()) - now
-    where = ", ".join(map(str, addresses))
-    return f"{registration.aor} at {where} for {seconds:.0f} s"

@@ -98,6 +98,14 @@ class Registration:
             found[contact.address] = max(until, found.get(contact.address, 0.0))
         return found
 
+    def described(self, now: float) -> str:
+        """What stands, for the log."""
+        if not self.contacts:
+            return f"{self.aor} at {self.phone} unregistered"
+        addresses = self.addresses
+        left = max(addresses.values()) - now
+        return f"{self.aor} at {', '.join(map(str, addresses))} for {left:.0f} s"
+
     def says_the_same(self, other: "Registration") -> bool:
         """Whether a registration with the same holder differs in nothing but times."""
         return self.contacts.keys() == other.contacts.keys() and self.registrars.keys() == other.registrars.keys()

@@ -337,6 +337,7 @@ def _settings(config: Config) -> Settings:
         media_longest=config.media.longest,
         public_ports=config.sip.public_ports,
         idle=config.sip.idle,
+        max_expires=config.sip.max_expires,
         callers=config.sip.callers,
         media_hosts=config.inside.media_hosts,
         taken_ports=frozenset(listening_ports()),

@@ -1,5 +1,7 @@
 """A whole message in one direction: headers, body, and last of all Content-Length."""
 
+from collections.abc import Iterable
+
 from gateway.masquerade.body import session_edits
 from gateway.masquerade.candidates import candidate_edits
 from gateway.masquerade.headers import header_edits
@@ -13,13 +15,17 @@ from gateway.sip.message import Edit, Message, splice
 _SIPFRAG = b"message/sipfrag"
 
 
-def rewrite(message: Message, session: Session | None, translation: Translation) -> bytes:
+def rewrite(
+    message: Message, session: Session | None, translation: Translation, further: Iterable[Edit] = ()
+) -> bytes:
     """The message with every translated address replaced; the very same bytes when there is none.
 
     `session` is the description parsed from the message's body, None when it has none. Of other bodies, fragments of
-    messages (RFC 3420) and candidates that come later (RFC 8840) are translated.
+    messages (RFC 3420) and candidates that come later (RFC 8840) are translated. `further` are edits of headers that
+    touch no address.
     """
     edits = header_edits(message, translation)
+    edits += further
     changes = _body_edits(message, session, translation)
     if not changes:
         return splice(message.data, edits)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gateway.sip.authority import userinfo_before
-from gateway.sip.grammar import DEFAULT_PORT, QUOTED_STRING, parameter
+from gateway.sip.grammar import DEFAULT_PORT, NOWHERE, QUOTED_STRING, parameter
 from gateway.sip.uri import hostports
 
 _CONTACT_PARAM = re.compile(rb"(?:" + QUOTED_STRING + rb"|<[^>]*+(?:>|\Z)|[^,\"<]++)++")
@@ -15,13 +15,14 @@ _EXPIRES = re.compile(parameter(rb"expires", rb"\"?([0-9]{1,10})"))
 class Contact(NamedTuple):
     """Host and port of one contact, 5060 when it names none; `expires` in seconds, None when not given.
 
-    `user` is its userinfo, byte for byte.
+    `user` is its userinfo, byte for byte, `lifetime` where in the value the digits of its expires stand.
     """
 
     host: str
     port: int
     expires: int | None
     user: bytes
+    lifetime: tuple[int, int]
 
 
 def contacts(value: bytes) -> Iterator[Contact]:
@@ -31,8 +32,10 @@ def contacts(value: bytes) -> Iterator[Contact]:
         if found is None:
             continue
         user = userinfo_before(found.start, param[0])
-        lifetimes = (int(each[1]) for each in _EXPIRES.finditer(value, *param.span()) if each.lastindex)
-        yield Contact(found.host, DEFAULT_PORT if found.port is None else found.port, next(lifetimes, None), user)
+        lifetimes = (each.span(1) for each in _EXPIRES.finditer(value, *param.span()) if each.lastindex)
+        lifetime = next(lifetimes, NOWHERE)
+        expires = None if lifetime == NOWHERE else int(value[slice(*lifetime)])
+        yield Contact(found.host, DEFAULT_PORT if found.port is None else found.port, expires, user, lifetime)
 
 
 def is_star(value: bytes) -> bool:

@@ -25,6 +25,7 @@ from gateway.config import (
 )
 from gateway.errors import ConfigError
 
+MAX_EXPIRES = "whole seconds, 10 to 31536000 (a year), or 0: as granted"
 EXAMPLE = Path(gateway.__file__).parent / "data" / "sipmasq.toml"
 INTERFACES = 'inside.interface = "lan0"\noutside.interface = "wan0"\n'
 
@@ -160,6 +161,9 @@ def test_missing_interfaces_are_said_with_the_flag_that_names_them(file: Path) -
         ("sip.queue = 65536", "sip.queue = 65536: allowed is a number of a packet queue, 0 to 65535"),
         ('control.socket = "s"', 'control.socket = "s": allowed is an absolute path of at most 107 bytes'),
         ("control.socket = 3", "control.socket = 3: allowed is an absolute path of at most 107 bytes"),
+        ("sip.max_expires = 9", f"sip.max_expires = 9: allowed is {MAX_EXPIRES}"),
+        ("sip.max_expires = -1", f"sip.max_expires = -1: allowed is {MAX_EXPIRES}"),
+        ("sip.max_expires = 59.5", f"sip.max_expires = 59.5: allowed is {MAX_EXPIRES}"),
         ("media = 3", "media = 3: allowed is a table of settings: [media]"),
         ('inside = "lan0"', 'inside = "lan0": allowed is a table of settings: [inside]'),
     ],

@@ -189,6 +189,10 @@ class Flow:
         address = Endpoint(host, port)
         return Party(self, name, address, Side.OUTSIDE, f"<sip:{name}@{address}>")
 
+    def moves_to(self, public: str) -> None:
+        """The router gets another outside address."""
+        self.engine.place(Networks([LAN]), public, public)
+
     def carry(self, sender: Party, data: bytes, uri: str = "") -> Passage:
         """One datagram through the router."""
         outward = sender.side is Side.INSIDE

@@ -43,7 +43,7 @@ def test_registering_with_credentials(flow: Flow, alice: Party, provider: Party)
         ),
     ).leaves_with(
         "Via: SIP/2.0/UDP 10.0.0.11:5060;rport;branch=z9hG4bKcall-1-2REGISTER",
-        "Contact: <sip:alice@10.0.0.11:5060>;expires=600",
+        "Contact: <sip:alice@10.0.0.11:5060>;expires=60",
     )
     flow.wait(599)
     assert flow.sip_ports == {"10.0.0.11:5060": 5062}
