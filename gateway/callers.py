@@ -36,13 +36,17 @@ _EXTENSION = re.compile(rb"[0-9*#]{0,6}")
 
 
 class Callers:
-    """Tells callers from strangers by one policy; whom a phone wrote to is remembered for `idle` seconds."""
+    """Tells callers from strangers by one policy.
+
+    `addressees` are those whom a phone wrote to, `subscribers` the Call-IDs by which it asked to be notified; they
+    count for `idle` seconds.
+    """
 
     def __init__(self, registrations: Registrations, ledger: Ledger, policy: Policy, idle: float) -> None:
         self._registrations = registrations
         self._ledger = ledger
-        self._addressees = Addressees()
-        self._subscribers = Addressees()
+        self.addressees = Addressees()
+        self.subscribers = Addressees()
         self._of_domain: dict[str, frozenset[str]] = {}
         self._domains_of: dict[str, set[str]] = {}
         self.configure(policy, idle)
@@ -74,12 +78,12 @@ class Callers:
     def subscribed(self, message: Message, phone: Endpoint, now: float) -> None:
         """A phone asks to be notified (RFC 6665); whoever does so names the Call-ID of that."""
         if len(message.call_id) <= _LONGEST_CALL_ID:
-            self._subscribers.note(phone.ip, message.call_id.decode("latin-1"), now)
+            self.subscribers.note(phone.ip, message.call_id.decode("latin-1"), now)
 
     def wrote(self, phones: Iterable[Endpoint], far: Endpoint, now: float) -> None:
         """Inside addresses send a request, or keep a way open, to somebody outside."""
         for phone in phones:
-            self._addressees.note(phone.ip, far.ip, now)
+            self.addressees.note(phone.ip, far.ip, now)
 
     def admits(self, source: str, host: str, now: float) -> bool:
         """Whether whoever sends from that outside address may ring at that inside host."""
@@ -125,11 +129,11 @@ class Callers:
         return {address, *self._domains_of.get(address, ())}
 
     def _has_subscribed(self, request: Message, phone: Endpoint, now: float) -> bool:
-        last = self._subscribers.last(phone.ip, request.call_id.decode("latin-1"))
+        last = self.subscribers.last(phone.ip, request.call_id.decode("latin-1"))
         return last is not None and now - last < self._idle
 
     def _is_addressee(self, source: str, host: str, now: float) -> bool:
-        last = self._addressees.last(host, source)
+        last = self.addressees.last(host, source)
         return last is not None and now - last < self._idle
 
     def _names_contact(self, request: Message, phone: Endpoint) -> bool:

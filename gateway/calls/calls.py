@@ -22,6 +22,7 @@ from gateway.sip.uri import address_of_record
 from rules.model import Endpoint, Traffic
 
 _FOREVER = float("inf")
+_MOVING = frozenset({b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE"})  # what the state machines listen to
 _MOST_CALLS = 2000  # of one phone address: more than a switchboard has; a flood from outside ends there
 
 
@@ -56,6 +57,8 @@ class Calls:
 
     `source` is "signalled" (only hosts that the far side's SDP names may send in) or "any"; `silence` the seconds
     without media after which an answered call that nobody holds is given up, `longest` those after which any is.
+    Calls that began, changed or ended are `touched`, those only `refreshed` were heard of; whoever writes them down
+    empties both.
     """
 
     def __init__(
@@ -71,6 +74,8 @@ class Calls:
         self._deadlines = Deadlines[CallId]()
         self._news: list[tuple[Call, str]] = []
         self._over: dict[CallId, _Over] = {}
+        self.touched: set[CallId] = set()
+        self.refreshed: set[CallId] = set()
 
     def configure(self, source: Literal["signalled", "any"], silence: float, longest: float) -> None:
         """Follow the operator's changed mind; for `source`, calls that are up do with their next message."""
@@ -158,6 +163,8 @@ class Calls:
         call.meet(message, sender, host)
         call.has_another_way |= described is not None and described.has_another_way
         call.legs.take(message, sender, described, now)
+        moves_on = message.method in _MOVING and message.status != 100
+        (self.touched if moves_on or is_new else self.refreshed).add(call.id)
         if not call.was_answered and call.is_up:
             call.was_answered = True
             call.heard = now
@@ -179,6 +186,7 @@ class Calls:
             return
         call.has_another_way |= described.has_another_way
         call.legs.trickle(message, sender, described.media)
+        self.touched.add(call.id)
         self._hold(call, _ending(message), now)
 
     def withdraw(self, message: Message, sender: Side, phone: Endpoint, now: float) -> None:
@@ -213,7 +221,10 @@ class Calls:
         """
         for call in list(self):
             seen = [traffic[inside] for inside in self._ledger.of_holder(call.holder) if inside in traffic]
+            packets = call.packets
             call.observe(sum(inward + outward for inward, outward in seen), now)
+            if packets != call.packets:
+                self.refreshed.add(call.id)
             if now - call.heard >= self._silence:
                 call.legs.hang_up(now)
                 self._settle(call, f"no media here for {self._silence:.0f} s", now)
@@ -222,6 +233,31 @@ class Calls:
             elif now - call.counted >= self._silence and call.goes_elsewhere(now):
                 call.legs.hang_up(now)
                 self._settle(call, "its phones go on by themselves", now)
+
+    @property
+    def names(self) -> set[CallId]:
+        """Those of all calls that something is known of."""
+        return {*map(CallId._make, self._calls), *self._over}
+
+    def kept(self, name: CallId) -> tuple[Call, float | None] | None:
+        """The call of that name, and until when late copies of its messages are known if it has ended."""
+        call = self._calls.get(name)
+        if call is not None:
+            return call, None
+        over = self._over.get(name)
+        return None if over is None else (over.call, over.until)
+
+    def put_back(self, call: Call, over_until: float | None) -> None:
+        """Take a call that was followed before; the ledger has what it holds."""
+        if over_until is not None:
+            self._over[call.id] = _Over(over_until, call)
+            return
+        self._calls[call.id] = call
+        self._of_phone[call.id.phone] += 1
+        for address in call.phones:
+            if address.ip != call.id.phone:
+                self._elsewhere[call.id.call_id, address.ip] = call
+        self._wake(call)
 
     def take_news(self) -> list[tuple[Call, str]]:
         """What became of calls since the last time, in words."""
@@ -235,6 +271,7 @@ class Calls:
 
     def _settle(self, call: Call, why: str, now: float) -> None:
         """What a call needs after time has passed; if there is no room for that, the call ends, and no other."""
+        self.touched.add(call.id)
         try:
             self._hold(call, why, now)
         except (LimitError, PeerError) as error:
@@ -245,6 +282,7 @@ class Calls:
         """Make the ledger hold for a call exactly what it now needs."""
         holder = call.holder
         if call.legs.is_over:
+            self.touched.add(call.id)
             self._forget(call, now)
             self._ledger.release(holder)
             self._news.append((call, f"ended after {now - call.since:.1f} s: {why}"))
@@ -303,6 +341,7 @@ class Calls:
         for name, over in list(islice(self._over.items(), 2)):
             if over.until <= now:
                 del self._over[name]
+                self.touched.add(name)
         self._over.pop(call.id, None)
         call.legs.hang_up(now)
         # for so long a 2xx without its ACK is repeated (RFC 3261 section 13.3.1.4)

@@ -1,5 +1,7 @@
 """Which requests are over, so that a copy that comes late begins nothing."""
 
+from collections.abc import Iterable, Mapping
+
 from gateway.calls.dialog import Invite, TransactionId
 from gateway.sip.grammar import TRANSACTION_SECONDS
 
@@ -41,6 +43,18 @@ class Finished:
     def has(self, request: TransactionId, now: float) -> bool:
         """Whether it is over, and has been for no longer than it may be repeated."""
         return self._until.get(request, now) > now
+
+    def to_values(self) -> tuple[dict[TransactionId, float], list[Invite]]:
+        """All that it knows: until when what is over is remembered, and what was given up."""
+        return dict(self._until), list(self._given_up.values())
+
+    @classmethod
+    def from_values(cls, until: Mapping[TransactionId, float], given_up: Iterable[Invite]) -> "Finished":
+        """What was known, known again."""
+        finished = cls()
+        finished._until.update(until)
+        finished._given_up.update({invite.id: invite for invite in given_up})
+        return finished
 
     def _remove(self, request: TransactionId) -> None:
         self._until.pop(request, None)

@@ -21,7 +21,9 @@ _MOST_SIGNALLING = 64  # SIP addresses of one inside host: a whole exchange has 
 class Ledger:
     """Leases public ports to inside addresses for holders; no clock, no I/O.
 
-    `public` is the announced address (None while the router has none); changing it moves every row at once.
+    `public` is the announced address (None while the router has none); changing it moves every row at once. Rows
+    that were made, changed or ended are `touched`; of those only `prolonged` nothing but a hold's end has moved.
+    Whoever writes them down empties both.
     """
 
     def __init__(self, media: tuple[int, int], signalling: tuple[int, int], taken: frozenset[int]) -> None:
@@ -32,10 +34,13 @@ class Ledger:
         self._phones: Counter[str] = Counter()
         self._deadlines = Deadlines[tuple[Endpoint, Holder]]()
         self._changes: dict[Endpoint, Forward | None] = {}
+        self.touched: set[Endpoint] = set()
+        self.prolonged: set[Endpoint] = set()
         self.use_ports(media, signalling, taken)
 
     def use_ports(self, media: tuple[int, int], signalling: tuple[int, int], taken: frozenset[int]) -> None:
         """Lease from these (inclusive) ranges from now on, never a taken port; what is leased stays as it is."""
+        self._ranges = media, signalling, taken
         leased = self._by_port.keys()
         self._media = MediaPorts(*media, leased)
         forbidden = taken.union(range(media[0], media[1] + 1))
@@ -120,6 +125,7 @@ class Ledger:
             return
         for address in list(mine) if inside is None else mine.intersection(inside):
             mine.discard(address)
+            self.touched.add(address)
             binding = self._by_inside[address]
             before = _forward(binding)
             del binding.holds[holder]
@@ -153,6 +159,26 @@ class Ledger:
         """What the kernel should have of each inside address changed since the last call; None: nothing."""
         changes, self._changes = self._changes, {}
         return changes
+
+    def put_back(self, bindings: Iterable[Binding]) -> None:
+        """Take rows that an earlier ledger had, before there are any; the kernel should have their forwards.
+
+        ValueError when two are at one address or at one port.
+        """
+        given = list(bindings)
+        for binding in given:
+            if binding.inside in self._by_inside or binding.port in self._by_port:
+                raise ValueError(f"{binding.inside} at port {binding.port} is there twice")
+            self._by_inside[binding.inside] = self._by_port[binding.port] = binding
+            self._phones[binding.inside.ip] += not binding.purpose.is_media
+            self._changes[binding.inside] = _forward(binding)
+            for holder, hold in binding.holds.items():
+                self._held.setdefault(holder, set()).add(binding.inside)
+                if hold.until != _FOREVER:
+                    self._deadlines.wake((binding.inside, holder), hold.until)
+        self._phones = +self._phones
+        if given:
+            self.use_ports(*self._ranges)
 
     def _needs(self, streams: Iterable[MediaAddress]) -> tuple[Needs, list[int]]:
         """What is to be leased, and the first public port of each run."""
@@ -192,6 +218,10 @@ class Ledger:
     def _hold(self, binding: Binding, holder: Holder, hold: Hold) -> None:
         before = binding.holds.get(holder)
         binding.holds[holder] = hold
+        if before is None or before.sources != hold.sources:
+            self.touched.add(binding.inside)
+        elif before.until != hold.until:
+            self.prolonged.add(binding.inside)
         if before is None:
             self._held.setdefault(holder, set()).add(binding.inside)
             changed = binding.purpose.is_media or len(binding.holds) == 1

@@ -1,5 +1,7 @@
 """Who may speak for a call from outside, judged by the address that a message came from."""
 
+from collections.abc import Iterable, Mapping
+
 from gateway.calls.dialog import TransactionId
 from gateway.sip.message import Header, Message
 from gateway.sip.uri import first_uri, hostports, request_uri_hostports
@@ -68,6 +70,30 @@ class Parties:
     def is_guest(self, host: str, *requests: TransactionId) -> bool:
         """Whether one of these INVITEs came from there and from no party."""
         return host in [self._guests.get(request) for request in requests]
+
+    def to_values(self) -> tuple[frozenset[str], dict[bytes, list[Header]], dict[TransactionId, str], bool]:
+        """All that it knows: who was met, by contact the headers that name others, the guests, whether anywhere."""
+        named = {
+            contact: [header for header in headers if header[0] in _HOSTS] for contact, headers in self._named.items()
+        }
+        return frozenset(self._met), named, dict(self._guests), self._is_anywhere
+
+    @classmethod
+    def from_values(
+        cls,
+        met: Iterable[str],
+        named: Mapping[bytes, list[Header]],
+        guests: Mapping[TransactionId, str],
+        *,
+        is_anywhere: bool,
+    ) -> "Parties":
+        """What was known, known again."""
+        parties = cls()
+        parties._met.update(met)
+        parties._named.update(named)
+        parties._guests.update(guests)
+        parties._is_anywhere = is_anywhere
+        return parties
 
     def _is_named(self, host: str) -> bool:
         if self._is_anywhere:

@@ -1,7 +1,7 @@
 """Registrations (RFC 3261 section 10): a provider's promise that calls find a phone at an address for a while."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
@@ -23,7 +23,7 @@ _MOST_CONTACTS = 32  # of one registration
 _MOST_REGISTRARS = 8  # addresses that one registration was granted from
 
 
-class _Key(NamedTuple):
+class RequestKey(NamedTuple):
     """The name of a REGISTER: no phone can speak of another's."""
 
     call_id: bytes
@@ -35,11 +35,15 @@ _NOTHING = Claims()
 
 
 class Registrations:
-    """Follows every REGISTER to its answer and holds in the ledger what was granted."""
+    """Follows every REGISTER to its answer and holds in the ledger what was granted.
+
+    Registrations that were granted, prolonged or ended are `touched`, and the requests that came or were answered
+    are in `asking`; whoever writes them down empties both.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._requests: dict[_Key, Request] = {}
+        self._requests: dict[RequestKey, Request] = {}
         self._granted: dict[Holder, Registration] = {}
         self._of_phone: Counter[str] = Counter()
         self._addresses = Tally[Endpoint]()
@@ -47,6 +51,8 @@ class Registrations:
         self._registrars = Tally[tuple[str, str]]()
         self._of_domains = Tally[tuple[str, str]]()
         self._domains = Tally[str]()
+        self.touched: set[Holder] = set()
+        self.asking: set[RequestKey] = set()
 
     def __iter__(self) -> Iterator[Registration]:
         return iter(self._granted.values())
@@ -82,14 +88,15 @@ class Registrations:
         if self._of_phone[host] >= _MOST_REGISTRATIONS and request.holder not in self._granted:
             raise LimitError(f"{host} has {_MOST_REGISTRATIONS} registrations already, the most for one host")
         self._forget_unanswered(now)
-        key = _Key(message.call_id, message.cseq, host)
+        key = RequestKey(message.call_id, message.cseq, host)
         self._requests.pop(key, None)
         self._requests[key] = request
+        self.asking.add(key)
         return request
 
     def asked(self, message: Message, host: str) -> Request | None:
         """The REGISTER of an inside host that a response answers; None for one that is not known, or not any more."""
-        return self._requests.get(_Key(message.call_id, message.cseq, host))
+        return self._requests.get(RequestKey(message.call_id, message.cseq, host))
 
     def answered(self, request: Request, message: Message, now: float) -> Registration | None:
         """The registrar's response to a request that was `asked` arrived: the registration as it now stands.
@@ -98,7 +105,9 @@ class Registrations:
         """
         if message.status < 200:
             return None
-        del self._requests[_Key(message.call_id, message.cseq, request.phone.ip)]
+        key = RequestKey(message.call_id, message.cseq, request.phone.ip)
+        del self._requests[key]
+        self.asking.add(key)
         if message.status >= 300 or not request.has_effect:
             return None
         before = self._granted.get(request.holder)
@@ -120,6 +129,21 @@ class Registrations:
         after = replace(before, contacts=left)
         self._put(before, after)
         return None if left else after
+
+    def kept(self, holder: Holder) -> Registration | None:
+        """The registration that stands under that name."""
+        return self._granted.get(holder)
+
+    @property
+    def requests(self) -> Mapping[RequestKey, Request]:
+        """Those that wait for their answer, the oldest first."""
+        return self._requests
+
+    def put_back(self, granted: Iterable[Registration], requests: Mapping[RequestKey, Request]) -> None:
+        """Take registrations that were granted before, and requests; the ledger has what they hold."""
+        for registration in granted:
+            self._put(None, registration)
+        self._requests.update(requests)
 
     def _granted_by(
         self, message: Message, request: Request, before: Registration | None, now: float
@@ -165,6 +189,7 @@ class Registrations:
 
     def _put(self, before: Registration | None, after: Registration) -> None:
         """Have the one stand in the other's place; without contacts, nothing stands."""
+        self.touched.add(after.holder)
         if after.contacts:
             self._granted[after.holder] = after
         else:
@@ -189,6 +214,7 @@ class Registrations:
             if request.until > now and len(self._requests) < _MOST_REQUESTS:
                 break
             del self._requests[key]
+            self.asking.add(key)
 
 
 def _newest(items: dict[Key, float], most: int) -> dict[Key, float]:

@@ -17,6 +17,7 @@ from gateway.engine import Engine, Settings
 from gateway.networks import Networks
 from gateway.outcome import Drop, Outcome, Refuse, Release
 from gateway.sip import message
+from gateway.snapshot import Kind, Row, restore, take_rows
 from gateway.wire import Datagram
 from rules.model import Endpoint, Forward, Traffic
 from tests.transcripts.messages import changed_lines, reply, sip
@@ -166,14 +167,20 @@ class Party:
 
 
 class Flow:
-    """The router between them. `now` is the clock, `open` the media ports that the kernel answers for."""
+    """The router between them. `now` is the clock, `open` the media ports that the kernel answers for.
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self.engine = Engine(settings or Settings())
+    With `restarts` the gateway is killed and started again before each datagram, and nobody may notice.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, restarts: bool = False) -> None:
+        self.settings = settings or Settings()
+        self.restarts = restarts
+        self.engine = Engine(self.settings)
         self.engine.place(Networks([LAN]), PUBLIC, PUBLIC)
         self.now = 1000.0
         self.kernel: dict[Endpoint, Forward] = {}
         self.notices: list[str] = []
+        self.written: dict[tuple[Kind, bytes], bytes] = {}
         self._phones: dict[Endpoint, Party] = {}
         self._reaches: dict[int, Endpoint] = {}
         self.provider = Party(self, "service", PROVIDER, Side.OUTSIDE, f"<sip:service@{PROVIDER}>")
@@ -195,6 +202,8 @@ class Flow:
 
     def carry(self, sender: Party, data: bytes, uri: str = "") -> Passage:
         """One datagram through the router."""
+        if self.restarts:
+            self.restart()
         outward = sender.side is Side.INSIDE
         receiver = (sender.far or self.provider) if outward else self._phones[self._inside(data, uri)]
         datagram = Datagram(sender.address, receiver.address, data, 20)
@@ -218,6 +227,26 @@ class Flow:
             again = self.engine.next_timer()
             assert again is None or again > self.now, "a timer that does not move on would spin"
         self.now = until
+
+    def restart(self) -> None:
+        """The gateway is killed and started again, with what it had written down."""
+        self.keep()
+        before = self.engine
+        self.engine = Engine(self.settings)
+        self.engine.callers.configure(before.callers.policy, self.settings.idle)
+        restore(self.engine, [Row(*name, value) for name, value in self.written.items()])
+        self.engine.place(Networks([LAN]), PUBLIC, before.ledger.public)
+        kernel, self.kernel = self.kernel, {}
+        self.commit()
+        assert self.kernel == kernel
+
+    def keep(self) -> None:
+        """Write down what changed."""
+        for kind, key, value in take_rows(self.engine):
+            if value is None:
+                self.written.pop((kind, key), None)
+            else:
+                self.written[kind, key] = value
 
     def count(self, traffic: dict[Endpoint, Traffic]) -> None:
         """The kernel's packet counters are read."""

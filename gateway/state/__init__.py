@@ -1,0 +1,1 @@
+"""What outlives the process: the engine's rows in a file."""

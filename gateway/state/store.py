@@ -1,0 +1,167 @@
+"""The rows in an SQLite database; this file knows of SQLite and nothing of what the rows say.
+
+Why it is so: a process may be killed between any two instructions, so what belongs together is one transaction. With
+a write-ahead log a transaction is one append to a file; `synchronous = NORMAL` leaves it in the kernel's page cache,
+which outlives the process, though not a power cut: that can cost the last transactions, and never the file, and after
+it no call lives anyway. One gateway has the file for itself, and lets nobody else read it: it says who calls whom.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.errors import StateError
+from gateway.snapshot import Kind, Row
+
+SCHEMA = 1
+"""Of the rows and their values; raised when an earlier version's can no longer be read."""
+
+_APPLICATION = 0x53495051
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_TABLES = """
+CREATE TABLE things (kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key))
+WITHOUT ROWID;
+CREATE TABLE clock (boot TEXT NOT NULL, offset REAL NOT NULL);
+"""
+
+
+class Kept(NamedTuple):
+    """What was read: the rows, by how much the monotonic clock is ahead of theirs, and whether the machine ran on."""
+
+    rows: list[Row]
+    shift: float
+    same_boot: bool
+
+
+class Store:
+    """The file at `path`, made where there is none, for its owner alone.
+
+    StateError when it cannot be opened; DamagedError when what is there is no state of this version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _said(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            # written from one thread at a time, but not always the same
+            self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        try:
+            with _said(path):
+                self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def read(self) -> Kept:
+        """Everything that was written."""
+        with _said(self.path):
+            found = self._db.execute("SELECT kind, key, value FROM things").fetchall()
+            clock = self._db.execute("SELECT boot, offset FROM clock").fetchone()
+        try:
+            rows = [Row(Kind(kind), bytes(key), bytes(value)) for kind, key, value in found]
+        except (TypeError, ValueError) as error:
+            raise DamagedError(f"{self.path}: {error}") from error
+        boot, offset = clock if clock is not None else (_boot(), _offset())
+        same = boot == _boot()
+        return Kept(rows, 0.0 if same else offset - _offset(), same)
+
+    def write(self, rows: Iterable[Row], *, afresh: bool = False) -> None:
+        """Put these in the place of those of the same keys, or of all, in one transaction."""
+        gone = [row[:2] for row in rows if row.value is None]
+        with _said(self.path), self._transaction():
+            if afresh:
+                self._db.execute("DELETE FROM things")
+            self._db.executemany("DELETE FROM things WHERE kind = ? AND key = ?", gone)
+            self._db.executemany("REPLACE INTO things VALUES (?, ?, ?)", [row for row in rows if row.value is not None])
+            self._db.execute("UPDATE clock SET boot = ?, offset = ?", (_boot(), _offset()))
+
+    def forget(self, kinds: Iterable[Kind]) -> None:
+        """Take away all of these kinds."""
+        with _said(self.path), self._transaction():
+            self._db.executemany("DELETE FROM things WHERE kind = ?", [(kind,) for kind in kinds])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        ((application,),) = self._db.execute("PRAGMA application_id").fetchall()
+        ((version,),) = self._db.execute("PRAGMA user_version").fetchall()
+        ((tables,),) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        if not tables:
+            with self._transaction():
+                for statement in _TABLES.split(";"):
+                    self._db.execute(statement)
+                self._db.execute("INSERT INTO clock VALUES (?, ?)", (_boot(), _offset()))
+                self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
+                self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+            return
+        if application != _APPLICATION:
+            raise DamagedError(f"{self.path}: a database of something else")
+        if version != SCHEMA:
+            raise DamagedError(f"{self.path}: of version {version}, this gateway reads {SCHEMA}")
+        ((verdict,),) = self._db.execute("PRAGMA quick_check(1)").fetchall()
+        if verdict != "ok":
+            raise DamagedError(f"{self.path}: {verdict}")
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+
+
+class DamagedError(StateError):
+    """What the file holds is no state that this gateway wrote or can read."""
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file that is no use, with what SQLite keeps beside it; where it is now. StateError."""
+    aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+    with _said(path):
+        while aside.exists():
+            aside = aside.with_name(f"{aside.name}x")
+        for suffix in ("-wal", "-shm", "-journal"):
+            beside = path.with_name(path.name + suffix)
+            if beside.exists():
+                beside.rename(aside.with_name(aside.name + suffix))
+        path.rename(aside)
+    return aside
+
+
+@contextlib.contextmanager
+def _said(path: Path) -> Iterator[None]:
+    """Errors of SQLite and of files in words that name the file."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise StateError(f"{path}: another gateway uses it: give each its own state.path") from error
+        raise StateError(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:  # among them: not a database, malformed
+        raise DamagedError(f"{path}: {error}") from error
+    except OSError as error:
+        raise StateError(f"{error.filename or path}: {error.strerror}") from error
+
+
+def _boot() -> str:
+    return _BOOT.read_text().strip()
+
+
+def _offset() -> float:
+    """What the time of day is ahead of the monotonic clock."""
+    return time.time() - time.monotonic()
