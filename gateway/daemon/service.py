@@ -13,6 +13,8 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 
+import msgspec
+
 from gateway.calls.dialog import Side
 from gateway.config import Config
 from gateway.daemon import report
@@ -24,6 +26,7 @@ from gateway.daemon.resolver import follow, resolve
 from gateway.daemon.rules_watch import RulesWatch
 from gateway.engine import Engine, Settings
 from gateway.errors import ControlError, ResolveError
+from gateway.limits import Limits
 from gateway.networks import Networks
 from rules.errors import KernelError, SipmasqError
 from rules.kernel.claim import Claim
@@ -339,6 +342,8 @@ def _settings(config: Config) -> Settings:
         idle=config.sip.idle,
         callers=config.sip.callers,
         media_hosts=config.inside.media_hosts,
+        phones=None if config.inside.phones == "all" else config.inside.phones,
+        limits=Limits(**msgspec.structs.asdict(config.limits)),
         taken_ports=frozenset(listening_ports()),
     )
 
