@@ -59,6 +59,7 @@ _Seconds = Annotated[
     float, Meta(gt=0, le=31_536_000, description="a number of seconds, more than 0 and at most 31536000 (a year)")
 ]
 _Count = Annotated[int, Meta(ge=1, le=65535, description="a number, 1 to 65535")]
+_Rate = Annotated[int, Meta(ge=1, le=100_000, description="a number of datagrams, 1 to 100000")]
 _PREFIXES = 'IPv4 addresses, or networks by their first address: ["198.51.100.0/24", "203.0.113.7"]'
 _NAME = "1 to 15 characters without space, '/', ':' and final '+'"
 
@@ -98,6 +99,9 @@ class Sip(msgspec.Struct, frozen=True):
     queue: Annotated[int, Meta(ge=0, le=65535, description="a number of a packet queue, 0 to 65535")] = 5060
     on_failure: Annotated[Literal["drop", "pass"], Meta(description='"drop" or "pass"')] = "drop"
     idle: _Seconds = 3600.0
+    flood: _Rate = 1000
+    flood_burst: _Rate = 2000
+    flood_strangers: _Rate = 2000
     callers: Annotated[
         Literal["registrar", "known", "any"] | Annotated[tuple[Prefix, ...], Meta(min_length=1, max_length=256)],
         Meta(description=f'"registrar", "known", "any" or a list of 1 to 256 {_PREFIXES}'),

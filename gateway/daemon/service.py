@@ -39,7 +39,7 @@ from rules.kernel.queue import PacketQueue
 from rules.kernel.survey import masquerade_present
 from rules.kernel.survey.machine import listening_ports
 from rules.kernel.topology import Topology
-from rules.model import Endpoint, Setup, Traffic
+from rules.model import Endpoint, Flood, Setup, Traffic
 from rules.reconcile import Reconciler
 
 log = logging.getLogger("sipmasq")
@@ -166,6 +166,7 @@ class Service:
             on_failure=config.sip.on_failure,
             masquerade=masquerade,
             forwarding_was_off=config.outside.masquerade and not forwarding_is_on(),
+            flood=Flood(config.sip.flood, config.sip.flood_burst, config.sip.flood_strangers),
         )
 
     async def _place(self, topology: Topology, setup: Setup) -> None:
@@ -301,6 +302,7 @@ class Service:
                     engine,
                     self._reconciler.ruleset(),
                     self._queue.stats(),
+                    flooded=await self._netfilter.flooded(),
                     uptime=now - self._started,
                     commit_seconds=self._pipeline.commit_seconds,
                 )

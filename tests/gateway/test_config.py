@@ -79,6 +79,9 @@ def test_everything_can_be_said(file: Path) -> None:
         public_ports = "6000-6000"
         queue = 7
         any_port = false
+        flood = 50
+        flood_burst = 60
+        flood_strangers = 70
         on_failure = "pass"
         idle = 60
         callers = ["198.51.100.0/24"]
@@ -105,6 +108,9 @@ def test_everything_can_be_said(file: Path) -> None:
             queue=7,
             on_failure="pass",
             idle=60,
+            flood=50,
+            flood_burst=60,
+            flood_strangers=70,
             callers=(Prefix("198.51.100.0/24"),),
         ),
         Media(PortRange((40001, 40004)), source="any", silence=0.5, longest=7200),
