@@ -59,12 +59,14 @@ _Port = Annotated[int, Meta(ge=1, le=65535)]
 _Seconds = Annotated[
     float, Meta(gt=0, le=31_536_000, description="a number of seconds, more than 0 and at most 31536000 (a year)")
 ]
+_Count = Annotated[int, Meta(ge=1, le=65535, description="a number, 1 to 65535")]
+_Rate = Annotated[int, Meta(ge=1, le=100_000, description="a number of datagrams, 1 to 100000")]
 _PREFIXES = 'IPv4 addresses, or networks by their first address: ["198.51.100.0/24", "203.0.113.7"]'
 _NAME = "1 to 15 characters without space, '/', ':' and final '+'"
 
 
 class Inside(msgspec.Struct, frozen=True):
-    """Where the phones are, and whose addresses there each of them may announce."""
+    """Where the phones are, which hosts are phones, and whose addresses there each of them may announce."""
 
     interface: Annotated[
         Interfaces, Meta(description=f"the name of an interface, or a list of different ones; {_NAME}")
@@ -72,6 +74,10 @@ class Inside(msgspec.Struct, frozen=True):
     media_hosts: Annotated[
         tuple[Prefix, ...], Meta(max_length=64, description=f"a list of at most 64 {_PREFIXES}")
     ] = ()
+    phones: Annotated[
+        Literal["all"] | Annotated[tuple[Prefix, ...], Meta(min_length=1, max_length=256)],
+        Meta(description=f'"all" or a list of 1 to 256 {_PREFIXES}'),
+    ] = "all"
 
 
 class Outside(msgspec.Struct, frozen=True):
@@ -97,6 +103,9 @@ class Sip(msgspec.Struct, frozen=True):
     max_expires: Annotated[
         int, Meta(ge=0, le=31_536_000, description="whole seconds, 10 to 31536000 (a year), or 0: as granted")
     ] = 60
+    flood: _Rate = 1000
+    flood_burst: _Rate = 2000
+    flood_strangers: _Rate = 2000
     callers: Annotated[
         Literal["registrar", "known", "any"] | Annotated[tuple[Prefix, ...], Meta(min_length=1, max_length=256)],
         Meta(description=f'"registrar", "known", "any" or a list of 1 to 256 {_PREFIXES}'),
@@ -123,6 +132,15 @@ class Control(msgspec.Struct, frozen=True):
     group: Annotated[str, Meta(description="the name of a group of users, or empty: root alone")] = ""
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """How much one phone may take: what is asked for beyond that gets a 503."""
+
+    calls: _Count = 2000
+    ports: _Count = 4000
+    registrations: _Count = 2000
+    addresses: _Count = 64
+
+
 class Config(msgspec.Struct, frozen=True):
     """Everything the operator decides."""
 
@@ -130,6 +148,7 @@ class Config(msgspec.Struct, frozen=True):
     outside: Outside = Outside()
     sip: Sip = Sip()
     media: Media = Media()
+    limits: Limits = Limits()
     control: Control = Control()
 
 

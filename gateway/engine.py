@@ -9,12 +9,10 @@ nothing.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 from gateway.admission import listening_at
-from gateway.callers import Callers, Policy
+from gateway.callers import Callers
 from gateway.calls.bindings import Holder, HolderKind, MediaAddress
 from gateway.calls.call import CallId
 from gateway.calls.calls import Calls
@@ -26,6 +24,7 @@ from gateway.errors import (
     ForeignAddressError,
     LimitError,
     NoPortLeftError,
+    NotAPhoneError,
     NotUnderstoodError,
     PeerError,
     StrangerError,
@@ -40,35 +39,17 @@ from gateway.outcome import Drop, Outcome, Release
 from gateway.refusals import Refusals
 from gateway.sdp import session as sdp
 from gateway.sdp.trickle import description_of, trickled_in
+from gateway.settings import Settings
 from gateway.sip.body import look_into
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Edit, Message, parse
 from gateway.wire import Datagram
 from rules.model import Endpoint, Forward, Traffic
 
+__all__ = ["Engine", "Settings"]
+
 _PHONES_REMEMBERED = 4096
 _DIALOG_METHODS = frozenset({b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE"})
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the operator decides of the SIP side. Ranges are inclusive, times in seconds.
-
-    `max_expires` is the longest registration that a phone is told of, 0 for as long as the registrar says.
-    `taken_ports` are UDP ports that the router uses itself; no phone gets one of them. `media_hosts` are the networks
-    (``10.0.0.9/32``) whose addresses every phone may announce, `callers` says whose requests reach a phone.
-    """
-
-    media_ports: tuple[int, int] = (20000, 29999)
-    media_source: Literal["signalled", "any"] = "signalled"
-    media_silence: float = 300.0
-    media_longest: float = 86400.0
-    public_ports: tuple[int, int] = (5062, 5999)
-    idle: float = 3600.0
-    max_expires: int = 60
-    taken_ports: frozenset[int] = frozenset()
-    media_hosts: tuple[str, ...] = ()
-    callers: Policy = "known"
 
 
 class Engine:
@@ -76,7 +57,6 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._inside = Inside(Networks(), Networks(settings.media_hosts))
         self._own_address: str | None = None
         self._notices: list[Notice] = []
         self._refusals = Refusals()
@@ -85,11 +65,13 @@ class Engine:
         self.calls = Calls(self.ledger, settings.media_source, settings.media_silence, settings.media_longest)
         self.callers = Callers(self.registrations, self.ledger, settings.callers, settings.idle)
         self.counters: Counter[str] = Counter()
+        self._inside = Inside(Networks(), Networks())
+        self._take(settings)
 
     def configure(self, settings: Settings) -> None:
         """Take new settings; what is leased stays as it is until it ends."""
         self._settings = settings
-        self._inside = Inside(self._inside.networks, Networks(settings.media_hosts))
+        self._take(settings)
         self.ledger.use_ports(settings.media_ports, settings.public_ports, settings.taken_ports)
         self.calls.configure(settings.media_source, settings.media_silence, settings.media_longest)
         self.callers.configure(settings.callers, settings.idle)
@@ -101,7 +83,7 @@ class Engine:
         """
         if announced != self.ledger.public:
             self._notice(Subject.ADDRESS, "", f"announcing {announced}, was {self.ledger.public}")
-        self._inside = Inside(networks, self._inside.shared)
+        self._inside = self._inside._replace(networks=networks)
         self._own_address = own
         self.ledger.public = announced
 
@@ -173,10 +155,19 @@ class Engine:
         notices, self._notices = self._notices, []
         return notices
 
+    def _take(self, settings: Settings) -> None:
+        phones = None if settings.phones is None else Networks(settings.phones)
+        self._inside = Inside(self._inside.networks, Networks(settings.media_hosts), phones)
+        for bounded in (self.ledger, self.calls, self.registrations):
+            bounded.limit(settings.limits)
+
     def _outward(self, message: Message, datagram: Datagram, now: float) -> bytes | None:
         phone = datagram.source
         if phone.ip not in self._inside.networks:
             raise ForeignAddressError(f"{phone.ip} is not an inside address and sends from inside")
+        if not self._inside.is_phone(phone.ip):
+            self.callers.wrote((phone,), datagram.destination, now)  # it may have ways of its own to be reached
+            raise NotAPhoneError(f"{phone.ip} is none of inside.phones")
         if self.ledger.public is None:
             raise LimitError("the outside interface has no address to announce")
         if self._refusals.is_ack(message, Side.INSIDE, phone, now):
@@ -209,6 +200,8 @@ class Engine:
             raise ForeignAddressError(f"{phone.ip} is not an inside address and is written to from outside")
         if message.is_request:
             self._make_sure_of_caller(message, datagram.source, phone, now)
+        if not self._inside.is_phone(phone.ip):
+            raise NotAPhoneError(f"{phone.ip} is none of inside.phones")
         if public is None:
             raise NotUnderstoodError("the outside interface has no address that it could speak of")
         if self._refusals.is_ack(message, Side.OUTSIDE, phone, now):
@@ -275,8 +268,8 @@ class Engine:
         live = [] if session is None else [stream for stream in session.streams if stream.port and stream.is_udp]
         # those at one address are bundled, and share one in the answer as well (RFC 9143 section 7.3)
         needed = 1 if session is None else len({(each.address and each.address.host, each.port) for each in live})
-        if needed > self.ledger.media_pairs_left:
-            raise NoPortLeftError("no media ports left for the answer: widen media.ports")
+        if needed > self.ledger.pairs_for(phone.ip):
+            raise NoPortLeftError("no media ports left for the answer: widen media.ports or limits.ports")
 
     def _make_sure_of_call(self, message: Message, described: Described | None, phone: Endpoint, now: float) -> None:
         """Only an INVITE or its answer can bring media into a call that is not known here."""

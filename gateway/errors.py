@@ -27,6 +27,12 @@ class ForeignAddressError(PeerError):
     reason = "foreign address"
 
 
+class NotAPhoneError(PeerError):
+    """SIP of an inside host that the operator lets open nothing (`inside.phones`)."""
+
+    reason = "not a phone"
+
+
 class StrangerError(SipmasqError):
     """A message from outside whose sender has no business with the phone; it ends here, counted under `reason`."""
 

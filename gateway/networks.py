@@ -39,10 +39,18 @@ class Networks:
 
 
 class Inside(NamedTuple):
-    """The inside: its networks, and those `shared` addresses in it that every phone may announce."""
+    """The inside: its networks, and those `shared` addresses in it that every phone may announce.
+
+    `phones` are those that may open anything, None for all.
+    """
 
     networks: Networks
     shared: Networks
+    phones: Networks | None = None
+
+    def is_phone(self, host: str) -> bool:
+        """Whether an inside address may open anything."""
+        return self.phones is None or host in self.phones
 
     def is_own(self, host: str, phone: str) -> bool:
         """Whether the phone at address `phone` may speak for `host`; False for what is no inside address.

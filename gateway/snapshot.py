@@ -169,11 +169,7 @@ def restore(engine: Engine, rows: Iterable[Row], *, shift: float = 0.0, calls_li
         calls = [_decode_call(value) for value in by_kind[Kind.CALL] if calls_live]
         bindings = [_decode_binding(value) for value in (*by_kind[Kind.SIGNALLING], *by_kind[Kind.MEDIA])]
         registrations = [_decode_registration(value) for value in by_kind[Kind.REGISTRATION]]
-        known = [
-            (known, _decode_addressees(value))
-            for kind, known in _addressees(engine)
-            for value in by_kind[kind]
-        ]
+        known = [(known, _decode_addressees(value)) for kind, known in _addressees(engine) for value in by_kind[kind]]
         requests = [_decode_request(value) for value in by_kind[Kind.REQUEST]]
         _put_back(engine, calls, bindings, shift)
         engine.registrations.put_back(

@@ -3,9 +3,21 @@
 All values are frozen. Ports are 1-65535, addresses dotted IPv4 text.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, NamedTuple
+
+
+class Flood(NamedTuple):
+    """How much may come to the packet queue, in datagrams per second; what is above ends in the kernel.
+
+    `rate` is for each source address on either side, and `burst` how many it may send at once; `strangers` is for all
+    datagrams together that belong to no connection which an inside host has had a part in.
+    """
+
+    rate: int = 1000
+    burst: int = 2000
+    strangers: int = 2000
 
 
 class Endpoint(NamedTuple):
@@ -52,7 +64,8 @@ class Setup:
     the router's own address on the outside interface, None while it has none: no address, no translation.
     `sip_ports` are those of providers; `any_port` has the first message to any other one found by its request
     line. `masquerade` adds the rule that hides the networks. `forwarding_was_off` is kept as a mark in
-    the kernel so that a clean-up without any state can turn IPv4 forwarding off again.
+    the kernel so that a clean-up without any state can turn IPv4 forwarding off again. `flood` bounds what comes to
+    the queue.
     """
 
     inside: tuple[str, ...]
@@ -66,6 +79,7 @@ class Setup:
     on_failure: Literal["drop", "pass"]
     masquerade: bool
     forwarding_was_off: bool = False
+    flood: Flood = field(default_factory=Flood)
 
 
 class Traffic(NamedTuple):

@@ -23,6 +23,9 @@ SET_OUT = "sipmasq-out"
 SET_TO = "sipmasq-to"
 SET_SIP = "sipmasq-sip"
 
+FLOOD = "flood,"
+"""The first word in the reason of a rule that drops what is too much for the queue."""
+
 FORWARDING_WAS_OFF = "IPv4 forwarding was off"
 """Part of a rule's reason while it is we who turned forwarding on."""
 

@@ -14,6 +14,9 @@ Why it is so
   entries that were made while it waited in the queue.
 - A provider's port is not known before somebody writes to it. So the first packets of flows are searched for the
   end of a SIP request line; the phone that sent one is in a set from then on.
+- What floods the queue is dropped before it. Each source has its own share, so a scanner takes nothing from a
+  provider. A table of sources has an end and forged ones fill it, so those of whom nothing is known are counted
+  apart; the kernel drops one more of those when their table is full. All of them together have a share, too.
 - An announced media port is always either forwarded or refused. Media that overtakes its own rule would
   otherwise be taken for the router's: answered by ICMP, and pinned to the router while it keeps coming.
 - Own chains hold everything; built-in chains get one jump to each of them, at the head. Only the masquerade
@@ -22,7 +25,7 @@ Why it is so
 
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from rules import owner
@@ -40,6 +43,8 @@ SETS = (
 _REQUEST_LINE_END = b" SIP/2.0\r\n"
 _HEADERS = 28  # bytes of IP and UDP
 _LONGEST_REQUEST_LINE = 600
+_MOST_SOURCES = 65536
+_SOURCE_FORGOTTEN = 20000  # milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +178,57 @@ def _interception(setup: Setup) -> tuple[Rule, ...]:
             incoming=incoming, outgoing=outgoing, dport=dport, matches=matches,
         )  # fmt: skip
 
+    def limited(reason: str, incoming: str, outgoing: str, *matches: Match, dport: str | None = None) -> list[Rule]:
+        way = "in" if incoming == setup.outside else "out"
+        share = _above(f"{owner.NAME}-{way}", setup.flood.rate, setup.flood.burst)
+        chosen = queue(reason, incoming, outgoing, *matches, dport=dport)
+        return [_flood(chosen, share), chosen]
+
     rules: list[Rule] = []
     for inside in setup.inside:
         for port in setup.sip_ports:
-            rules.append(queue("SIP out", inside, setup.outside, dport=str(port)))
+            rules += limited("SIP out", inside, setup.outside, dport=str(port))
             reply = Match("conntrack", (("ctorigdstport", (str(port),)), ("ctdir", ("REPLY",))))
-            rules.append(queue("SIP in, reply", setup.outside, inside, reply))
-        rules.append(queue("SIP in", setup.outside, inside, _in_set(owner.SET_SIP, "dst,dst")))
-        rules.append(queue("SIP out, any port", inside, setup.outside, _in_set(owner.SET_SIP, "src,src")))
+            rules += limited("SIP in, reply", setup.outside, inside, reply)
+        to_phones = limited("SIP in", setup.outside, inside, _in_set(owner.SET_SIP, "dst,dst"))
+        rules += [*_strangers(to_phones[-1], setup), *to_phones]
+        rules += limited("SIP out, any port", inside, setup.outside, _in_set(owner.SET_SIP, "src,src"))
         if setup.any_port:
-            rules.append(queue("SIP out, first message", inside, setup.outside, *_first_message()))
+            rules += limited("SIP out, first message", inside, setup.outside, *_first_message())
     return tuple(rules)
+
+
+def _strangers(queued: Rule, setup: Setup) -> list[Rule]:
+    """Who floods is dropped first, so that he leaves to others what there is for all."""
+    new = Match("conntrack", (("ctstate", ("NEW",)),))
+    rate, burst, strangers = setup.flood
+    return [
+        _flood(queued, new, _above(f"{owner.NAME}-new", rate, burst)),
+        _flood(queued, new, _above(f"{owner.NAME}-all", strangers, strangers, by_source=False)),
+    ]
+
+
+def _flood(queued: Rule, *above: Match) -> Rule:
+    """Drops what is above some rate of what would be queued."""
+    return replace(
+        queued, target="DROP", reason=f"{owner.FLOOD} {queued.reason}", options=(), matches=queued.matches + above
+    )
+
+
+def _above(name: str, rate: int, burst: int, *, by_source: bool = True) -> Match:
+    """More than a rate; the kernel keeps the first rate of a name while any rule has that, so the name tells it."""
+    mode = (("hashlimit-mode", ("srcip",)),) if by_source else ()
+    return Match(
+        "hashlimit",
+        (
+            ("hashlimit-above", (f"{rate}/sec",)),
+            ("hashlimit-burst", (str(burst),)),
+            *mode,
+            ("hashlimit-name", (f"{name}-{rate}-{burst}",)),
+            ("hashlimit-htable-max", (str(_MOST_SOURCES),)),
+            ("hashlimit-htable-expire", (str(_SOURCE_FORGOTTEN),)),
+        ),
+    )
 
 
 def _first_message() -> tuple[Match, Match]:

@@ -15,6 +15,7 @@ from gateway.calls.ledger import Ledger
 from gateway.calls.media import Described, FarHost, Media
 from gateway.calls.parties import Parties
 from gateway.errors import LimitError, NotUnderstoodError, PeerError
+from gateway.limits import Limits
 from gateway.sdp.offer_answer import Terms
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
@@ -23,7 +24,6 @@ from rules.model import Endpoint, Traffic
 
 _FOREVER = float("inf")
 _MOVING = frozenset({b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE"})  # what the state machines listen to
-_MOST_CALLS = 2000  # of one phone address: more than a switchboard has; a flood from outside ends there
 
 
 class _Over(NamedTuple):
@@ -71,6 +71,7 @@ class Calls:
         self._calls: dict[tuple[bytes, str], Call] = {}  # by CallId
         self._elsewhere: dict[tuple[bytes, str], Call] = {}  # by Call-ID and an address that is not the phone's own
         self._of_phone: Counter[str] = Counter()
+        self._limits = Limits()
         self._deadlines = Deadlines[CallId]()
         self._news: list[tuple[Call, str]] = []
         self._over: dict[CallId, _Over] = {}
@@ -84,6 +85,10 @@ class Calls:
         self._longest = longest
         for call in self:
             self._wake(call)
+
+    def limit(self, limits: Limits) -> None:
+        """Bound the calls of each phone so from now on; those that are up stay."""
+        self._limits = limits
 
     def __iter__(self) -> Iterator[Call]:
         return iter(self._calls.values())
@@ -320,8 +325,10 @@ class Calls:
             begins = over is None and sender is Side.INSIDE and described is not None and bool(described.media)
         if not begins:
             return None
-        if self._of_phone[phone.ip] >= _MOST_CALLS:
-            raise LimitError(f"{phone.ip} has {_MOST_CALLS} calls already, the most for one phone")
+        if self._of_phone[phone.ip] >= self._limits.calls:
+            raise LimitError(
+                f"{phone.ip} has {self._of_phone[phone.ip]} calls already, the most for one phone (limits.calls)"
+            )
         if revived is not None:
             return revived
         call = _call_of(name, message, sender, phone, now)

@@ -12,10 +12,10 @@ from gateway.calls.deadlines import Deadlines
 from gateway.calls.needs import Needs
 from gateway.calls.ports import MediaPorts, SignallingPorts
 from gateway.errors import ForeignAddressError, LimitError
+from gateway.limits import Limits
 from rules.model import Endpoint, Forward, Purpose
 
 _FOREVER = float("inf")
-_MOST_SIGNALLING = 64  # SIP addresses of one inside host: a whole exchange has fewer, a port scan from inside more
 
 
 class Ledger:
@@ -32,6 +32,9 @@ class Ledger:
         self._by_port: dict[int, Binding] = {}
         self._held: dict[Holder, set[Endpoint]] = {}
         self._phones: Counter[str] = Counter()
+        self._pairs: Counter[str] = Counter()
+        self._pair_of: dict[int, str] = {}  # by the even port, whoever had it first
+        self._limits = Limits()
         self._deadlines = Deadlines[tuple[Endpoint, Holder]]()
         self._changes: dict[Endpoint, Forward | None] = {}
         self.touched: set[Endpoint] = set()
@@ -45,6 +48,10 @@ class Ledger:
         self._media = MediaPorts(*media, leased)
         forbidden = taken.union(range(media[0], media[1] + 1))
         self._signalling = SignallingPorts(*signalling, forbidden, leased)
+
+    def limit(self, limits: Limits) -> None:
+        """Bound each inside address so from now on; what it has beyond that it keeps."""
+        self._limits = limits
 
     def __iter__(self) -> Iterator[Binding]:
         return iter(self._by_inside.values())
@@ -66,6 +73,10 @@ class Ledger:
         """How many streams can still be leased."""
         return len(self._media)
 
+    def pairs_for(self, host: str) -> int:
+        """How many streams an inside address can still have."""
+        return min(len(self._media), max(self._limits.ports - self._pairs[host], 0))
+
     def hold_signalling(self, inside: Endpoint, holder: Holder, until: float, now: float) -> None:
         """Lease a public port for SIP, or prolong a hold.
 
@@ -73,8 +84,11 @@ class Ledger:
         """
         binding = self._by_inside.get(inside)
         if binding is None:
-            if self._phones[inside.ip] >= _MOST_SIGNALLING:
-                raise LimitError(f"{inside.ip} has {_MOST_SIGNALLING} SIP addresses already, the most for one host")
+            if self._phones[inside.ip] >= self._limits.addresses:
+                raise LimitError(
+                    f"{inside.ip} has {self._phones[inside.ip]} SIP addresses already, the most for one host"
+                    " (limits.addresses)"
+                )
             binding = self._bind(inside, self._signalling.lease(inside.port), Purpose.SIGNALLING, now)
             self._phones[inside.ip] += 1
         elif binding.purpose.is_media:
@@ -182,7 +196,9 @@ class Ledger:
 
     def _needs(self, streams: Iterable[MediaAddress]) -> tuple[Needs, list[int]]:
         """What is to be leased, and the first public port of each run."""
-        needs = Needs(streams, self, len(self._media))
+        streams = list(streams)
+        free = min([self.pairs_for(stream.rtp.ip) for stream in streams], default=0)
+        needs = Needs(streams, self, free, "media.ports" if free == len(self._media) else "limits.ports")
         return needs, self._media.find_runs([run.pairs for run in needs.runs]) if needs.runs else []
 
     def _hold_rtcp(self, inside: Endpoint, rtp: Binding, holder: Holder, hold: Hold) -> None:
@@ -201,6 +217,9 @@ class Ledger:
     def _bind(self, inside: Endpoint, port: int, purpose: Purpose, now: float) -> Binding:
         binding = Binding(inside, port, purpose, now)
         self._by_inside[inside] = self._by_port[port] = binding
+        if purpose.is_media and port & ~1 not in self._pair_of:
+            self._pair_of[port & ~1] = inside.ip
+            self._pairs[inside.ip] += 1
         return binding
 
     def _unbind(self, binding: Binding) -> None:
@@ -214,6 +233,14 @@ class Ledger:
         self._signalling.give_back(binding.port)
         if binding.port ^ 1 not in self._by_port:
             self._media.give_back(binding.port & ~1)
+            self._give_back_pair(binding.port & ~1)
+
+    def _give_back_pair(self, pair: int) -> None:
+        host = self._pair_of.pop(pair, None)
+        if host is not None:
+            self._pairs[host] -= 1
+            if not self._pairs[host]:
+                del self._pairs[host]
 
     def _hold(self, binding: Binding, holder: Holder, hold: Hold) -> None:
         before = binding.holds.get(holder)

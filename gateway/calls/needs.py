@@ -12,7 +12,8 @@ _ANY = float("inf")
 
 
 class Needs:
-    """The needs of some streams, where `rows` are leased already and `free` pairs of ports are not.
+    """The needs of some streams, where `rows` are leased already and `free` pairs of ports are not, by that
+    setting.
 
     `streams` are those to hold, in the order in which their RTCP is to be placed; a candidate that cannot be had is
     not among them, or without its RTCP. `rtp` are the addresses without a port, the members of `runs` too. So many
@@ -21,7 +22,7 @@ class Needs:
 
     __slots__ = ("_beside", "_placed", "_rows", "pairs", "rtp", "runs", "streams")
 
-    def __init__(self, streams: Iterable[MediaAddress], rows: Pairs, free: int) -> None:
+    def __init__(self, streams: Iterable[MediaAddress], rows: Pairs, free: int, setting: str) -> None:
         self.streams = list(streams)
         self.rtp: dict[Endpoint, Purpose] = {}
         self.runs: list[Run] = []
@@ -36,14 +37,14 @@ class Needs:
         certain = [stream for stream in self.streams if not stream.is_candidate]
         self._count(certain)
         if self.pairs > free:
-            raise NoPortLeftError(f"{self.pairs} more port pairs needed, {free} free: widen media.ports")
+            raise NoPortLeftError(f"{self.pairs} more port pairs needed, {free} free: widen {setting}")
         if len(certain) < len(self.streams):
             candidates = self.streams[len(certain) :]
             self.streams = certain + [
                 stream for each in candidates if (stream := self._admit(each, free)) is not None
             ]
             if not self.streams and not all(rows.of_inside(each.rtp) for each in candidates):
-                raise NoPortLeftError("no port pair is free for any candidate: widen media.ports")
+                raise NoPortLeftError(f"no port pair is free for any candidate: widen {setting}")
 
     def _is_usual(self, stream: MediaAddress) -> bool:
         """Whether this needs a pair of its own and nothing else, as most do; if so, that is its need."""

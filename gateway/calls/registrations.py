@@ -10,6 +10,7 @@ from gateway.calls.ledger import Ledger
 from gateway.calls.registration import Claims, ContactAddress, Registration, Request, contacts_of
 from gateway.calls.tally import Tally
 from gateway.errors import LimitError
+from gateway.limits import Limits
 from gateway.sip.contact import seconds
 from gateway.sip.grammar import TRANSACTION_SECONDS
 from gateway.sip.message import Message
@@ -18,7 +19,6 @@ from rules.model import Endpoint
 Key = TypeVar("Key")
 
 _MOST_REQUESTS = 4096
-_MOST_REGISTRATIONS = 2000  # of one inside host: more lines than a switchboard has
 _MOST_CONTACTS = 32  # of one registration
 _MOST_REGISTRARS = 8  # addresses that one registration was granted from
 
@@ -46,6 +46,7 @@ class Registrations:
         self._requests: dict[RequestKey, Request] = {}
         self._granted: dict[Holder, Registration] = {}
         self._of_phone: Counter[str] = Counter()
+        self._limits = Limits()
         self._addresses = Tally[Endpoint]()
         self._contacts = Tally[ContactAddress]()
         self._registrars = Tally[tuple[str, str]]()
@@ -53,6 +54,10 @@ class Registrations:
         self._domains = Tally[str]()
         self.touched: set[Holder] = set()
         self.asking: set[RequestKey] = set()
+
+    def limit(self, limits: Limits) -> None:
+        """Bound the registrations of each inside host so from now on; those that stand stay."""
+        self._limits = limits
 
     def __iter__(self) -> Iterator[Registration]:
         return iter(self._granted.values())
@@ -85,8 +90,11 @@ class Registrations:
         """
         request = Request.of(message, own, registrar, now + TRANSACTION_SECONDS)
         host = request.phone.ip
-        if self._of_phone[host] >= _MOST_REGISTRATIONS and request.holder not in self._granted:
-            raise LimitError(f"{host} has {_MOST_REGISTRATIONS} registrations already, the most for one host")
+        if self._of_phone[host] >= self._limits.registrations and request.holder not in self._granted:
+            raise LimitError(
+                f"{host} has {self._of_phone[host]} registrations already, the most for one host"
+                " (limits.registrations)"
+            )
         self._forget_unanswered(now)
         key = RequestKey(message.call_id, message.cseq, host)
         self._requests.pop(key, None)

@@ -34,6 +34,7 @@ def status(answer: Answer) -> Page:
         ("last change", f"took {answer['commit_seconds'] * 1000:.1f} ms"),
         ("packet queue", f"{queue['received']} taken, {queue['rewritten']} rewritten, {queue['waiting']} waiting"),
         ("packets lost", f"{lost} before they were read, {queue['dropped']} dropped"),
+        ("floods", f"{answer['flooded']} packets dropped before the queue"),
         *((name, str(count)) for name, count in answer["counters"].items()),
     ]
     return [f"sipmasq {answer['version']}, up for {duration(answer['uptime'])}", Table((), rows)]

@@ -30,10 +30,14 @@ def status(
     ruleset: Ruleset,
     queue: QueueStats,
     *,
+    flooded: int,
     uptime: float,
     commit_seconds: float,
 ) -> Row:
-    """The gateway as a whole; `commit_seconds` is what the last change of the rules took."""
+    """The gateway as a whole; `commit_seconds` is what the last change of the rules took.
+
+    `flooded` packets were dropped before the queue.
+    """
     ledger = engine.ledger
     low, high = config.sip.public_ports
     in_pool = sum(low <= binding.port <= high for binding in ledger if not binding.purpose.is_media)
@@ -57,6 +61,7 @@ def status(
         "free": {"media.ports": ledger.media_pairs_left * 2, "sip.public_ports": high - low + 1 - in_pool},
         "commit_seconds": commit_seconds,
         "queue": asdict(queue),
+        "flooded": flooded,
         "counters": dict(sorted(engine.counters.items())),
     }
 

@@ -13,6 +13,8 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 
+import msgspec
+
 from gateway.calls.dialog import Side
 from gateway.config import Config
 from gateway.daemon import report
@@ -24,6 +26,7 @@ from gateway.daemon.resolver import follow, resolve
 from gateway.daemon.rules_watch import RulesWatch
 from gateway.engine import Engine, Settings
 from gateway.errors import ControlError, ResolveError
+from gateway.limits import Limits
 from gateway.networks import Networks
 from rules.errors import KernelError, SipmasqError
 from rules.kernel.claim import Claim
@@ -36,7 +39,7 @@ from rules.kernel.queue import PacketQueue
 from rules.kernel.survey import masquerade_present
 from rules.kernel.survey.machine import listening_ports
 from rules.kernel.topology import Topology
-from rules.model import Endpoint, Setup, Traffic
+from rules.model import Endpoint, Flood, Setup, Traffic
 from rules.reconcile import Reconciler
 
 log = logging.getLogger("sipmasq")
@@ -163,6 +166,7 @@ class Service:
             on_failure=config.sip.on_failure,
             masquerade=masquerade,
             forwarding_was_off=config.outside.masquerade and not forwarding_is_on(),
+            flood=Flood(config.sip.flood, config.sip.flood_burst, config.sip.flood_strangers),
         )
 
     async def _place(self, topology: Topology, setup: Setup) -> None:
@@ -298,6 +302,7 @@ class Service:
                     engine,
                     self._reconciler.ruleset(),
                     self._queue.stats(),
+                    flooded=await self._netfilter.flooded(),
                     uptime=now - self._started,
                     commit_seconds=self._pipeline.commit_seconds,
                 )
@@ -340,6 +345,8 @@ def _settings(config: Config) -> Settings:
         max_expires=config.sip.max_expires,
         callers=config.sip.callers,
         media_hosts=config.inside.media_hosts,
+        phones=None if config.inside.phones == "all" else config.inside.phones,
+        limits=Limits(**msgspec.structs.asdict(config.limits)),
         taken_ports=frozenset(listening_ports()),
     )
 

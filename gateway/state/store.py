@@ -77,7 +77,9 @@ class Store:
             if afresh:
                 self._db.execute("DELETE FROM things")
             self._db.executemany("DELETE FROM things WHERE kind = ? AND key = ?", gone)
-            self._db.executemany("REPLACE INTO things VALUES (?, ?, ?)", [row for row in rows if row.value is not None])
+            self._db.executemany(
+                "REPLACE INTO things VALUES (?, ?, ?)", [row for row in rows if row.value is not None]
+            )
             self._db.execute("UPDATE clock SET boot = ?, offset = ?", (_boot(), _offset()))
 
     def forget(self, kinds: Iterable[Kind]) -> None:

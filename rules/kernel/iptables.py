@@ -55,6 +55,16 @@ class Tables:
                     jumps[Place(name, chain)] = marks
         return chains, jumps
 
+    def flooded(self) -> int:
+        """Packets that the rules against floods have dropped since they were made."""
+        if "mangle" not in tables_in_use():
+            return 0
+        return sum(
+            entry.counters.pcnt
+            for entry, comment in _rules(_open("mangle"), owner.FORWARD)
+            if owner.reason(comment).startswith(owner.FLOOD)
+        )
+
     def commit(self, change: TableDelta) -> None:
         """Make the changes of one table, all or none."""
         of_jumps = bool(change.jump or change.unjump)
@@ -146,7 +156,7 @@ def _refusal(table: str, error: Exception) -> KernelError:
     if "can't commit" in said and "No chain/target/match" in said:
         return UnsupportedError(
             f"iptables table {table}: this kernel lacks a match or target; load or build xt_comment, xt_conntrack,"
-            " xt_set, xt_NFQUEUE, xt_nat and xt_MASQUERADE, and xt_string or set sip.any_port = false"
+            " xt_hashlimit, xt_set, xt_NFQUEUE, xt_nat and xt_MASQUERADE, and xt_string or set sip.any_port = false"
         )
     if "Too many links" in said:
         return KernelError(

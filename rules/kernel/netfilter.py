@@ -47,6 +47,10 @@ class Netfilter:
         """See Backend."""
         return await self.call(self._sets.packets)
 
+    async def flooded(self) -> int:
+        """Packets dropped before they reached the queue, for there were too many."""
+        return await self.call(self._tables.flooded)
+
     async def flows(self, search: Search) -> Iterable[Flow]:
         """See Backend."""
         return await self.call(lambda: self._conntrack.flows(search))

@@ -68,7 +68,9 @@ class Gateway:
     def status(self, ruleset: Ruleset | None = None) -> report.Row:
         config = load(None, inside=["lan0"], outside="wan0")
         ruleset = self.ruleset if ruleset is None else ruleset
-        return report.status(config, TOPOLOGY, self.engine, ruleset, QUEUE, uptime=3600.0, commit_seconds=0.0031)
+        return report.status(
+            config, TOPOLOGY, self.engine, ruleset, QUEUE, flooded=4, uptime=3600.0, commit_seconds=0.0031
+        )
 
     def calls(self, traffic: Mapping[Endpoint, Traffic] = TRAFFIC) -> list[report.Row]:
         return report.calls(self.engine, traffic, NOW)

@@ -16,6 +16,7 @@ from gateway.config import (
     Inside,
     Interface,
     Interfaces,
+    Limits,
     Media,
     Outside,
     PortRange,
@@ -69,6 +70,7 @@ def test_everything_can_be_said(file: Path) -> None:
         [inside]
         interface = ["lan0", "lan1"]
         media_hosts = ["10.0.0.128/25", "10.0.0.9"]
+        phones = ["10.0.0.64/26"]
         [outside]
         interface = "ppp0"
         host = "gw.example.org"
@@ -78,9 +80,17 @@ def test_everything_can_be_said(file: Path) -> None:
         public_ports = "6000-6000"
         queue = 7
         any_port = false
+        flood = 50
+        flood_burst = 60
+        flood_strangers = 70
         on_failure = "pass"
         idle = 60
         callers = ["198.51.100.0/24"]
+        [limits]
+        calls = 10
+        ports = 20
+        registrations = 5
+        addresses = 4
         [media]
         ports = "40001-40004"
         source = "any"
@@ -88,7 +98,9 @@ def test_everything_can_be_said(file: Path) -> None:
         longest = 7200
     """)
     assert load(file) == Config(
-        Inside(Interfaces(("lan0", "lan1")), (Prefix("10.0.0.128/25"), Prefix("10.0.0.9"))),
+        Inside(
+            Interfaces(("lan0", "lan1")), (Prefix("10.0.0.128/25"), Prefix("10.0.0.9")), (Prefix("10.0.0.64/26"),)
+        ),
         Outside(Interface("ppp0"), Host("gw.example.org"), masquerade=False),
         Sip(
             (5060, 5070),
@@ -97,9 +109,13 @@ def test_everything_can_be_said(file: Path) -> None:
             queue=7,
             on_failure="pass",
             idle=60,
+            flood=50,
+            flood_burst=60,
+            flood_strangers=70,
             callers=(Prefix("198.51.100.0/24"),),
         ),
         Media(PortRange((40001, 40004)), source="any", silence=0.5, longest=7200),
+        Limits(calls=10, ports=20, registrations=5, addresses=4),
         Control(Path("/srv/other.sock"), group="daemon"),
     )
 

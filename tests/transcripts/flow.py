@@ -191,6 +191,10 @@ class Flow:
         self._phones[address] = Party(self, name, address, Side.INSIDE, contact or f"<sip:{name}@{address}>")
         return self._phones[address]
 
+    def masquerades(self, phone: Party, port: int = 5060) -> None:
+        """Have the kernel know a connection of a phone's own by a public port, without any rule."""
+        self._reaches[port] = phone.address
+
     def outside(self, name: str, host: str, port: int = 5060) -> Party:
         """Somebody else than the provider."""
         address = Endpoint(host, port)

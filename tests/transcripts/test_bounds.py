@@ -18,7 +18,8 @@ def test_a_host_gets_so_many_sip_ports_and_others_still_get_theirs(flow: Flow) -
         flow.phone("scanner", "10.0.0.66", port).asks("OPTIONS", call=f"call-{port}")
     refused = flow.phone("scanner", "10.0.0.66", 7000).asks("OPTIONS", call="one-more").is_refused()
     assert refused.startswith(b"SIP/2.0 503 ")
-    assert flow.notices[-1].endswith("10.0.0.66 has 64 SIP addresses already, the most for one host")
+    told = "10.0.0.66 has 64 SIP addresses already, the most for one host (limits.addresses)"
+    assert flow.notices[-1].endswith(told)
     flow.phone("carol", "10.0.0.12").asks("OPTIONS", call="carol")
     assert len(flow.sip_ports) == 65
 
@@ -38,7 +39,7 @@ def test_a_phone_has_so_many_calls_and_others_still_get_theirs(flow: Flow, alice
     assert (flow.calls, flow.notices) == (2000, [])
     provider.asks("INVITE", "sip:alice@203.0.113.1:5060", call="one-more", far_tag="").is_refused()
     assert flow.calls == 2000
-    assert flow.notices[-1].endswith("10.0.0.11 has 2000 calls already, the most for one phone")
+    assert flow.notices[-1].endswith("10.0.0.11 has 2000 calls already, the most for one phone (limits.calls)")
     provider.asks("INVITE", "sip:carol@203.0.113.1:5061", call="carols", far_tag="")
     assert flow.calls == 2001
     flow.wait(33)

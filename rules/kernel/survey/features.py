@@ -21,7 +21,7 @@ from rules.kernel.survey.finding import Finding, Severity
 
 _TABLES = ("nat", "filter", "mangle")
 _TARGETS = ("NFQUEUE", "DNAT", "SNAT", "MASQUERADE")
-_MATCHES = ("udp", "comment", "conntrack", "set")
+_MATCHES = ("udp", "comment", "conntrack", "hashlimit", "set")
 _ANY_PORT_MATCH = "string"
 _SET_TYPES = ("hash:ip,port", "hash:ip,port,ip")
 _PACKAGE = "install iptables (Debian package iptables)"

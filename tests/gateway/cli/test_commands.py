@@ -84,6 +84,7 @@ def test_the_status_in_a_pipe(sipmasq: Sipmasq, running: Gateway) -> None:
         "last change             took 3.1 ms",
         "packet queue            12 taken, 9 rewritten, 0 waiting",
         "packets lost            5 before they were read, 1 dropped",
+        "floods                  4 packets dropped before the queue",
         "datagrams from inside   2",
         "datagrams from outside  2",
     ]

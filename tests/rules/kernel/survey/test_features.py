@@ -12,9 +12,9 @@ def test_missing_extensions_are_named(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / f"lib{name}.so").touch()
     [found] = library_findings(any_port=False)
     assert found.severity is Severity.ERROR
-    assert found.what == f"no extension for NFQUEUE, set in {tmp_path}"
+    assert found.what == f"no extension for NFQUEUE, hashlimit, set in {tmp_path}"
     assert "install iptables" in found.advice
-    for name in ("xt_NFQUEUE", "xt_set"):
+    for name in ("xt_NFQUEUE", "xt_hashlimit", "xt_set"):
         (tmp_path / f"lib{name}.so").touch()
     [found] = library_findings(any_port=False)
     assert found.severity is Severity.OK
