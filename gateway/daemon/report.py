@@ -32,8 +32,12 @@ def status(
     *,
     uptime: float,
     commit_seconds: float,
+    state: str = "kept",
 ) -> Row:
-    """The gateway as a whole; `commit_seconds` is what the last change of the rules took."""
+    """The gateway as a whole.
+
+    `commit_seconds` is what the last change of the rules took, `state` why what lasts is not kept, if it is not.
+    """
     ledger = engine.ledger
     low, high = config.sip.public_ports
     in_pool = sum(low <= binding.port <= high for binding in ledger if not binding.purpose.is_media)
@@ -56,6 +60,7 @@ def status(
         "set_entries": len(ruleset.entries),
         "free": {"media.ports": ledger.media_pairs_left * 2, "sip.public_ports": high - low + 1 - in_pool},
         "commit_seconds": commit_seconds,
+        "state": state,
         "queue": asdict(queue),
         "counters": dict(sorted(engine.counters.items())),
     }

@@ -12,6 +12,7 @@ from tests.transcripts.conftest import FEW_PORTS
 from tests.transcripts.flow import LAN, PUBLIC, Flow, Party
 from tests.transcripts.messages import audio
 
+
 def called(flow: Flow, alice: Party, provider: Party) -> None:
     """Alice calls and is answered."""
     alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
