@@ -141,6 +141,15 @@ class Limits(msgspec.Struct, frozen=True):
     addresses: _Count = 64
 
 
+class State(msgspec.Struct, frozen=True):
+    """Where it is written what outlives the process, and what becomes of calls when the gateway is stopped."""
+
+    path: Annotated[Path, Meta(description="an absolute path of at most 107 bytes")] = Path(
+        "/var/lib/sipmasq/state.db"
+    )
+    on_stop: Annotated[Literal["remove", "keep"], Meta(description='"remove" or "keep"')] = "remove"
+
+
 class Config(msgspec.Struct, frozen=True):
     """Everything the operator decides."""
 
@@ -150,6 +159,7 @@ class Config(msgspec.Struct, frozen=True):
     media: Media = Media()
     limits: Limits = Limits()
     control: Control = Control()
+    state: State = State()
 
 
 def load(
@@ -216,7 +226,7 @@ def _decode(kind: type, value: object) -> object:
     if kind is PortRange and isinstance(value, str):
         return _port_range(value)
     if kind is Path and isinstance(value, str):
-        return _socket_path(value)
+        return _path(value)
     if kind is Prefix and isinstance(value, str):
         return _prefix(value)
     raise ValueError("of a wrong type")
@@ -269,9 +279,9 @@ def _port_range(value: str) -> PortRange:
     return PortRange((int(match[1]), int(match[2])))
 
 
-def _socket_path(value: str) -> Path:
+def _path(value: str) -> Path:
     if not value.startswith("/") or "\0" in value or len(value.encode()) > _LONGEST_SOCKET_PATH:
-        raise ValueError("not a path for a socket")
+        raise ValueError("not a path that is allowed")
     return Path(value)
 
 

@@ -53,6 +53,10 @@ class ConfigError(SipmasqError):
     """The operator's configuration is wrong; the text names key, value and what is allowed."""
 
 
+class StateError(SipmasqError):
+    """The state cannot be read or written; the text names the file and the reason."""
+
+
 class ResolveError(SipmasqError):
     """A DNS name leads to no usable address; the text says why."""
 

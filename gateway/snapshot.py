@@ -14,7 +14,6 @@ import msgspec
 
 from gateway.addressees import Addressees
 from gateway.calls.bindings import Binding, Hold, Holder, HolderKind
-from gateway.calls.call import CallId
 from gateway.calls.records import CallRecord, call_of, record_of
 from gateway.calls.registration import ContactAddress, Registration, Request
 from gateway.calls.registrations import RequestKey
@@ -141,7 +140,7 @@ def take_rows(engine: Engine) -> list[Row]:
         for host in known.touched:
             written = known.kept(host)
             rows.append(Row(kind, host.encode(), None if written is None else _encode((host, written))))
-    _forget_changes(engine)
+    forget_changes(engine)
     return rows
 
 
@@ -180,7 +179,7 @@ def restore(engine: Engine, rows: Iterable[Row], *, shift: float = 0.0, calls_li
         raise DamagedStateError(str(error)) from error
     for addressees, record in known:
         addressees.put_back(record.host, {name: when + shift for name, when in record.written.items()})
-    _forget_changes(engine)
+    forget_changes(engine)
 
 
 def _put_back(
@@ -215,11 +214,8 @@ def _of_binding(binding: Binding) -> BindingRecord:
 
 def _binding(record: BindingRecord, live: set[Holder], shift: float) -> Binding:
     """The row of the ledger with the holds of those that still are there."""
-    holds = {
-        holder: Hold(until + shift, sources)
-        for holder, until, sources in ((Holder(name), *rest) for name, *rest in record.holds)
-        if holder.kind is not HolderKind.CALL or holder in live
-    }
+    holds = {Holder(name): Hold(until + shift, sources) for name, until, sources in record.holds}
+    holds = {holder: hold for holder, hold in holds.items() if holder.kind is not HolderKind.CALL or holder in live}
     return Binding(record.inside, record.port, record.purpose, record.since + shift, holds, set(record.unported))
 
 
@@ -276,7 +272,8 @@ def _addressees(engine: Engine) -> tuple[tuple[Kind, Addressees], ...]:
     return (Kind.ADDRESSEES, engine.callers.addressees), (Kind.SUBSCRIBERS, engine.callers.subscribers)
 
 
-def _forget_changes(engine: Engine) -> None:
+def forget_changes(engine: Engine) -> None:
+    """Nothing counts as changed."""
     callers = engine.callers
     for changed in (
         engine.ledger.touched,

@@ -163,11 +163,14 @@ def clean(
 ) -> None:
     """Remove all rules, chains and sets of sipmasq.
 
-    They are found by their marks alone, whether a gateway is running or not.
+    They are found by their marks alone, whether a gateway is running or not. Where none is, calls are forgotten, too.
     """
     from gateway.cli import machine  # noqa: PLC0415  # see above
 
-    _print(machine.clean(if_stopped=if_stopped), views.cleaned, as_json=as_json)
+    def load() -> configuration.Config:
+        return configuration.load(config, need_interfaces=False)
+
+    _print(machine.clean(load, if_stopped=if_stopped), views.cleaned, as_json=as_json)
 
 
 def _ask_and_print(command: str, view: Callable[[Any], Page], config: Path | None, *, as_json: bool) -> None:

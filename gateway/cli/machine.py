@@ -1,12 +1,16 @@
 """What the command line does to the machine itself, with or without a running gateway."""
 
 import asyncio
+import contextlib
+import os
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TypedDict
 
 from gateway.config import Config
 from gateway.daemon.resolver import resolve
-from gateway.errors import ResolveError
+from gateway.errors import ConfigError, ResolveError
+from gateway.state.keeper import forget_calls
 from rules.kernel.claim import is_claimed
 from rules.kernel.forwarding import set_forwarding
 from rules.kernel.links import LinkWatch
@@ -14,9 +18,14 @@ from rules.kernel.netfilter import Netfilter
 from rules.kernel.survey import Finding, Severity, survey
 from rules.reconcile import Cleaned, Reconciler
 
+_REFUSED = "78"  # of gateway.cli, for a configuration; systemd does not start it again then (sipmasq.service)
+
 
 class Clean(TypedDict):
-    """What a clean-up did, or whether it did nothing because a gateway runs; one that runs makes its rules again."""
+    """What a clean-up did; it is `skipped` where a gateway runs, or is to find its rules when it is started again.
+
+    One that is running makes its rules again.
+    """
 
     removed: list[str]
     forwarding_turned_off: bool
@@ -36,20 +45,36 @@ def look(config: Config) -> list[dict[str, str]]:
     return [asdict(finding) for finding in findings]
 
 
-def clean(*, if_stopped: bool = False) -> Clean:
+def clean(load: Callable[[], Config], *, if_stopped: bool = False) -> Clean:
     """Take away everything of ours in this network namespace; forwarding goes off if it was we who turned it on.
 
-    With `if_stopped` nothing is touched where a gateway runs.
+    Where no gateway runs, calls are forgotten in the state that the configuration names, if that can be read. With
+    `if_stopped` nothing is touched where a gateway runs, nor after one whose rules the next one is to find.
     """
-    if if_stopped and is_claimed():
-        return Clean(removed=[], forwarding_turned_off=False, running=True, skipped=True)
+    if if_stopped and (is_claimed() or _is_to_be_found(load)):
+        return Clean(removed=[], forwarding_turned_off=False, running=is_claimed(), skipped=True)
     cleaned = asyncio.run(_clean())
+    running = is_claimed()
+    if not running:
+        with contextlib.suppress(ConfigError):
+            forget_calls(load().state.path)
     return Clean(
         removed=list(cleaned.removed),
         forwarding_turned_off=cleaned.forwarding_was_off,
-        running=is_claimed(),
+        running=running,
         skipped=False,
     )
+
+
+def _is_to_be_found(load: Callable[[], Config]) -> bool:
+    """Whether systemd, which runs this when a gateway has ended (systemd.exec(5)), starts it again, or it is to keep.
+
+    After a crash it does; with a configuration that is refused it does not.
+    """
+    result = os.environ.get("SERVICE_RESULT")
+    if result is None or os.environ.get("EXIT_STATUS") == _REFUSED:
+        return False
+    return result != "success" or load().state.on_stop == "keep"
 
 
 async def _clean() -> Cleaned:

@@ -32,6 +32,7 @@ def status(answer: Answer) -> Page:
         ("bindings", f"{answer['bindings']}; {_each(f'{count} ports free of {key}' for key, count in free.items())}"),
         ("rules", f"{answer['rules']} and {answer['set_entries']} set entries"),
         ("last change", f"took {answer['commit_seconds'] * 1000:.1f} ms"),
+        ("state", answer["state"]),
         ("packet queue", f"{queue['received']} taken, {queue['rewritten']} rewritten, {queue['waiting']} waiting"),
         ("packets lost", f"{lost} before they were read, {queue['dropped']} dropped"),
         ("floods", f"{answer['flooded']} packets dropped before the queue"),
@@ -97,7 +98,8 @@ def findings(answer: Iterable[Answer]) -> Page:
 def cleaned(answer: Answer) -> Page:
     """What was taken away, and what the running gateway will do about it."""
     if answer["skipped"]:
-        return ["a gateway is running: nothing was removed"]
+        why = "a gateway is running" if answer["running"] else "the next gateway is to find the rules"
+        return [f"{why}: nothing was removed"]
     page = [f"removed {what}" for what in answer["removed"]] or ["there was nothing of sipmasq's to remove"]
     if answer["forwarding_turned_off"]:
         page.append("turned IPv4 forwarding off, as it was before")

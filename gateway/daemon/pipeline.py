@@ -2,8 +2,9 @@
 
 Why it is so: a message that announces an address may only leave when the kernel answers for it, and a commit costs
 milliseconds whatever it holds. So one task commits for everybody: messages that arrive while it works wait together
-and share the next commit. When a commit fails, all that wait are taken back one by one: those that came meanwhile may
-build on what is taken back, and until a commit succeeds nobody knows what the kernel has.
+and share the next commit. They share the writing of the state, too: a gateway that is killed must know afterwards of
+all that its messages promised. When a commit fails, all that wait are taken back one by one: those that came
+meanwhile may build on what is taken back, and until a commit succeeds nobody knows what the kernel has.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from gateway.daemon.journal import Journal
 from gateway.engine import Engine
 from gateway.errors import MalformedError
 from gateway.outcome import Drop, Outcome, Refuse, Release
+from gateway.snapshot import must_be_kept, should_be_kept
+from gateway.state.keeper import Keeper
 from rules.errors import KernelError, SipmasqError
 from rules.kernel.inject import Injector
 from rules.kernel.queue import QueuedPacket
@@ -27,6 +30,7 @@ from rules.reconcile import Reconciler
 log = logging.getLogger("sipmasq")
 
 _RETRY_SECONDS = 1.0
+_KEEP_WITHIN = 5.0
 _GATHER_SECONDS = 0.25  # a look at the kernel's flows costs the same for one call as for a hundred
 
 
@@ -52,8 +56,11 @@ class Pipeline:
     long the last one took.
     """
 
-    def __init__(self, engine: Engine, reconciler: Reconciler, injector: Injector) -> None:
+    def __init__(
+        self, engine: Engine, reconciler: Reconciler, injector: Injector, keeper: Keeper | None = None
+    ) -> None:
         self._engine = engine
+        self._keeper = keeper
         self._reconciler = reconciler
         self._injector = injector
         self._loop = asyncio.get_running_loop()
@@ -69,6 +76,7 @@ class Pipeline:
         self._setups: list[tuple[Setup, asyncio.Future[None]]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
+        self._keep_later: asyncio.TimerHandle | None = None
         self.sides: Mapping[str, Side] = {}
         self.commits = 0
         self.commit_seconds = 0.0
@@ -107,6 +115,8 @@ class Pipeline:
             self._adding |= any(forward is not None for forward in changes.values())
             self._changed = True
             self._dirty.set()
+        if self._keeper is not None:
+            self._see_to_state(self._keeper)
         now = self._loop.time()
         self._journal.write(self._engine.take_notices(), now)
         self._arm(now)
@@ -174,13 +184,16 @@ class Pipeline:
             if not waiting.packet.decided:
                 waiting.packet.drop()
         self._batch, self._waiting = [], []
-        for timer in (self._timer, self._retry):
+        for timer in (self._timer, self._retry, self._keep_later):
             if timer is not None:
                 timer.cancel()
 
     async def _commit(self) -> frozenset[Endpoint]:
         """Everything wanted, in one go; the inside addresses whose flows had to be cut."""
         cut: frozenset[Endpoint] = frozenset()
+        if self._keeper is not None:
+            # before the kernel: rules that nobody knows of go at the next start, and what is missing is made
+            await self._keeper.keep(self._engine)
         if self._setups:
             setups, self._setups = self._setups, []
             setup, _ = setups[-1]
@@ -195,6 +208,18 @@ class Pipeline:
                 if not done.done():
                     done.set_result(None)
         return cut | (await self._reconciler.apply()).cut
+
+    def _see_to_state(self, keeper: Keeper) -> None:
+        """What a message tells of is written down before it leaves; how long things last, within seconds."""
+        if must_be_kept(self._engine):
+            self._adding = True
+            self._dirty.set()
+        elif self._keep_later is None and (keeper.trouble or should_be_kept(self._engine)):
+            self._keep_later = self._loop.call_later(_KEEP_WITHIN, self._keep_now)
+
+    def _keep_now(self) -> None:
+        self._keep_later = None
+        self._dirty.set()
 
     def _finish(self, outcome_of: Callable[[_Waiting], Outcome]) -> None:
         """Give each packet of the batch its verdict; what goes wrong with one is its own."""

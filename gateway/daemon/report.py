@@ -33,10 +33,11 @@ def status(
     flooded: int,
     uptime: float,
     commit_seconds: float,
+    state: str = "kept",
 ) -> Row:
     """The gateway as a whole; `commit_seconds` is what the last change of the rules took.
 
-    `flooded` packets were dropped before the queue.
+    `flooded` packets were dropped before the queue; `state` says why what lasts is not kept, if it is not.
     """
     ledger = engine.ledger
     low, high = config.sip.public_ports
@@ -60,6 +61,7 @@ def status(
         "set_entries": len(ruleset.entries),
         "free": {"media.ports": ledger.media_pairs_left * 2, "sip.public_ports": high - low + 1 - in_pool},
         "commit_seconds": commit_seconds,
+        "state": state,
         "queue": asdict(queue),
         "flooded": flooded,
         "counters": dict(sorted(engine.counters.items())),

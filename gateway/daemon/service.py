@@ -2,7 +2,8 @@
 
 Order matters at both ends. The queue is bound before any rule leads into it, and read when the engine knows what is
 inside: a predecessor's rules may lead there already, and what waits does not leak. Forwarding is turned on only when
-the masquerade is in place. At the end it goes off first, then the rules go, and last the queue. Rights that are not
+the masquerade is in place. At the end it goes off first, then the rules go, and last the queue; with `state.on_stop`
+"keep" nothing goes but the queue, and the next gateway finds its rules as it wants them. Rights that are not
 needed for the rest are given up before the first thread starts, for the kernel keeps them by thread.
 """
 
@@ -28,6 +29,7 @@ from gateway.engine import Engine, Settings
 from gateway.errors import ControlError, ResolveError
 from gateway.limits import Limits
 from gateway.networks import Networks
+from gateway.state.keeper import Keeper
 from rules.errors import KernelError, SipmasqError
 from rules.kernel.claim import Claim
 from rules.kernel.forwarding import forwarding_is_on, set_forwarding
@@ -60,8 +62,9 @@ class Service:
         self._reconciler = Reconciler(self._netfilter)
         self._injector = Injector()
         self._claim = Claim()
-        self._engine = Engine(_settings(config))
-        self._pipeline = Pipeline(self._engine, self._reconciler, self._injector)
+        self._keeper = Keeper(config.state.path)
+        self._engine = self._keeper.restored(lambda: Engine(_settings(config)))
+        self._pipeline = Pipeline(self._engine, self._reconciler, self._injector, self._keeper)
         self._queue: PacketQueue | None = None
         self._control: ControlServer | None = None
         self._topology: Topology | None = None
@@ -268,6 +271,9 @@ class Service:
         try:
             # a start that did not come so far made none, and those of a gateway that runs here already are not ours
             if self._topology is not None:
+                await self._keeper.keep(self._engine)
+            if self._topology is not None and self._config.state.on_stop == "remove":
+                self._keeper.forget_calls()
                 # before the masquerade goes: what would be forwarded in between leaks
                 if await self._reconciler.forwarding_was_off():
                     set_forwarding(on=False)
@@ -278,6 +284,7 @@ class Service:
                 self._queue.close()
             await self._reconciler.close()
             self._injector.close()
+            self._keeper.close()
             self._claim.close()
             log.info("stopped")
 
@@ -305,6 +312,7 @@ class Service:
                     flooded=await self._netfilter.flooded(),
                     uptime=now - self._started,
                     commit_seconds=self._pipeline.commit_seconds,
+                    state=self._keeper.trouble or "kept",
                 )
             case _:
                 raise ControlError(f"no such command: {command}")

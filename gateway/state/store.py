@@ -72,14 +72,18 @@ class Store:
 
     def write(self, rows: Iterable[Row], *, afresh: bool = False) -> None:
         """Put these in the place of those of the same keys, or of all, in one transaction."""
-        gone = [row[:2] for row in rows if row.value is None]
+        kept: list[Row] = []
+        gone: list[tuple[Kind, bytes]] = []
+        for row in rows:
+            if row.value is None:
+                gone.append((row.kind, row.key))
+            else:
+                kept.append(row)
         with _said(self.path), self._transaction():
             if afresh:
                 self._db.execute("DELETE FROM things")
             self._db.executemany("DELETE FROM things WHERE kind = ? AND key = ?", gone)
-            self._db.executemany(
-                "REPLACE INTO things VALUES (?, ?, ?)", [row for row in rows if row.value is not None]
-            )
+            self._db.executemany("REPLACE INTO things VALUES (?, ?, ?)", kept)
             self._db.execute("UPDATE clock SET boot = ?, offset = ?", (_boot(), _offset()))
 
     def forget(self, kinds: Iterable[Kind]) -> None:
@@ -94,23 +98,24 @@ class Store:
 
     def _prepare(self) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
         ((application,),) = self._db.execute("PRAGMA application_id").fetchall()
         ((version,),) = self._db.execute("PRAGMA user_version").fetchall()
         ((tables,),) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchall()
-        if not tables:
+        is_new = not (tables or application or version)
+        # before anything is written: what belongs to somebody else stays as it is
+        if not is_new and application != _APPLICATION:
+            raise DamagedError(f"{self.path}: a database of something else")
+        if not is_new and version != SCHEMA:
+            raise DamagedError(f"{self.path}: of version {version}, this gateway reads {SCHEMA}")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        if is_new:
             with self._transaction():
                 for statement in _TABLES.split(";"):
                     self._db.execute(statement)
                 self._db.execute("INSERT INTO clock VALUES (?, ?)", (_boot(), _offset()))
                 self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
-            return
-        if application != _APPLICATION:
-            raise DamagedError(f"{self.path}: a database of something else")
-        if version != SCHEMA:
-            raise DamagedError(f"{self.path}: of version {version}, this gateway reads {SCHEMA}")
         ((verdict,),) = self._db.execute("PRAGMA quick_check(1)").fetchall()
         if verdict != "ok":
             raise DamagedError(f"{self.path}: {verdict}")

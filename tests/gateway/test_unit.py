@@ -56,5 +56,6 @@ def test_the_unit_runs_the_program_and_feeds_its_watchdog() -> None:
         "ExecStopPost=sipmasq clean --if-stopped",
         "Restart=on-failure",
         "WatchdogSec=30",
+        "StateDirectory=sipmasq",
     ):
         assert line in lines

@@ -36,7 +36,7 @@ class Said(NamedTuple):
 
 
 class Gateway:
-    """`sipmasq run` on a router between `inside` and wan0, once it says that it is ready.
+    """`sipmasq run` on a router between `inside` and wan0, once it says that it is ready, or without `wait` at once.
 
     `settings` are further lines of its configuration: ``{"media.source": "any"}``.
     `prefix` is a command that runs it.
@@ -51,11 +51,16 @@ class Gateway:
         name: str = "gateway",
         env: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        *,
+        wait: bool = True,
     ) -> None:
         self._router = router
         self._config = directory / f"{name}.toml"
         self.socket = directory / f"{name}.sock"
-        self._settings: dict[str, object] = {"control.socket": str(self.socket)}
+        self._settings: dict[str, object] = {
+            "control.socket": str(self.socket),
+            "state.path": str(directory / f"{name}.db"),
+        }
         self.configure(settings or {})
         notify = directory / f"{name}.notify"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
@@ -68,7 +73,8 @@ class Gateway:
                 directory=directory, env={"NOTIFY_SOCKET": str(notify), **(env or {})},
             )  # fmt: skip
             try:
-                self._wait_ready(ready)
+                if wait:
+                    self._wait_ready(ready)
             except BaseException:
                 self.process.kill()
                 raise

@@ -3,7 +3,6 @@ import pytest
 from gateway.engine import Settings
 from tests.transcripts.flow import Flow, Party
 
-
 FEW_PORTS = Settings(media_ports=(20000, 20199), public_ports=(5062, 5099))
 
 # whose dialogues are played a second time, the gateway killed and started again before each datagram

@@ -82,6 +82,7 @@ def test_the_status_in_a_pipe(sipmasq: Sipmasq, running: Gateway) -> None:
         "bindings                3; 9998 ports free of media.ports, 938 ports free of sip.public_ports",
         f"rules                   {running.status()['rules']} and 7 set entries",
         "last change             took 3.1 ms",
+        "state                   kept",
         "packet queue            12 taken, 9 rewritten, 0 waiting",
         "packets lost            5 before they were read, 1 dropped",
         "floods                  4 packets dropped before the queue",

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.snapshot import Kind, Row
+from gateway.state.store import Store
 from rules.kernel.netfilter import Netfilter
 from rules.reconcile import Reconciler
 from tests.gateway.cli.command import program
@@ -27,7 +29,7 @@ CHECK = ("check", "--inside", "lan0", "--outside", "wan0")
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "sipmasq.toml"
-    path.write_text(f'control.socket = "{tmp_path}/control.sock"')
+    path.write_text(f'control.socket = "{tmp_path}/control.sock"\nstate.path = "{tmp_path}/state.db"\n')
     return path
 
 
@@ -142,6 +144,56 @@ def test_clean_if_stopped_touches_nothing_of_a_running_gateway(config: Path, rou
     code, out = at(router, config, "clean", "--if-stopped")
     assert (code, "removed " in out) == (0, True)
     assert router_state(router).rules == ()
+
+
+@pytest.mark.parametrize(
+    ("ended", "on_stop", "removes"),
+    [
+        ({"SERVICE_RESULT": "signal", "EXIT_STATUS": "KILL"}, "remove", False),
+        ({"SERVICE_RESULT": "watchdog", "EXIT_STATUS": "ABRT"}, "remove", False),
+        ({"SERVICE_RESULT": "exit-code", "EXIT_STATUS": "1"}, "remove", False),
+        ({"SERVICE_RESULT": "exit-code", "EXIT_STATUS": "78"}, "remove", True),
+        ({"SERVICE_RESULT": "success", "EXIT_STATUS": "0"}, "remove", True),
+        ({"SERVICE_RESULT": "success", "EXIT_STATUS": "0"}, "keep", False),
+    ],
+)
+def test_what_systemd_starts_again_finds_its_rules(
+    config: Path,
+    router: Namespace,
+    monkeypatch: pytest.MonkeyPatch,
+    ended: dict[str, str],
+    on_stop: str,
+    removes: bool,
+) -> None:
+    router.call(lay_rules, True)
+    laid = router_state(router)
+    config.write_text(f'{config.read_text()}state.on_stop = "{on_stop}"\n')
+    for name, value in ended.items():
+        monkeypatch.setenv(name, value)
+    code, out = at(router, config, "clean", "--if-stopped")
+    assert code == 0
+    if removes:
+        assert router_state(router).rules == ()
+    else:
+        assert out == "the next gateway is to find the rules: nothing was removed\n"
+        assert router_state(router) == laid
+
+
+def test_clean_forgets_calls_where_no_gateway_runs(config: Path, router: Namespace) -> None:
+    path = config.with_name("state.db")
+    rows = [Row(kind, b"key", b"value") for kind in Kind]
+    store = Store(path)
+    store.write(rows)
+    store.close()
+    with claimed(router):
+        at(router, config, "clean")
+    store = Store(path)
+    assert len(store.read().rows) == len(rows)
+    store.close()
+    assert at(router, config, "clean")[0] == 0
+    store = Store(path)
+    assert {row.kind for row in store.read().rows} == {*Kind} - {Kind.CALL, Kind.MEDIA}
+    store.close()
 
 
 def test_clean_needs_no_valid_configuration(config: Path, router: Namespace) -> None:

@@ -31,6 +31,7 @@ class Daemon:
             "inside.interface": "lan0",
             "outside.interface": "wan0",
             "control.socket": str(directory / f"{name}.sock"),
+            "state.path": str(directory / f"{name}.db"),
         }
         self.configure(settings or {})
         program = f"import asyncio\n{patch}\nfrom gateway.cli import main\nmain()"
