@@ -426,3 +426,47 @@ def test_who_does_not_get_the_lock_is_not_kept_waiting_for_it_twice() -> None:
         assert holds(kernel, SETUP, PHONE, RTP)
 
     run(story())
+
+
+LEAKING = Flow(Endpoint("10.0.0.99", 4000), PEER, PEER, Endpoint("10.0.0.99", 4000))
+BORROWED = Flow(Endpoint("10.0.0.98", 4000), PEER, PEER, Endpoint("10.0.0.1", 4000))
+NOT_OURS = (
+    Flow(PEER, Endpoint("203.0.113.1", 8080), Endpoint("10.0.0.99", 8080), PEER),
+    Flow(Endpoint("10.0.0.99", 68), Endpoint("255.255.255.255", 67), Endpoint("255.255.255.255", 67), Endpoint("10.0.0.99", 68)),
+    Flow(Endpoint("10.0.0.99", 4001), PEER, PEER, Endpoint("192.0.2.1", 4001)),
+    Flow(Endpoint("10.0.0.99", 53), Endpoint("10.0.0.1", 53), Endpoint("10.0.0.1", 53), Endpoint("10.0.0.99", 53)),
+)  # fmt: skip
+
+
+def test_what_left_before_there_was_a_masquerade_begins_anew() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[LEAKING, *NOT_OURS])
+        rules = await started(kernel, setup=replace(SETUP, masquerade=True))
+        assert kernel.conntrack == list(NOT_OURS)
+        # later, what the operator exempts from the masquerade is as he wants it
+        kernel.conntrack.append(LEAKING)
+        await rules.configure(replace(SETUP, masquerade=True, address="203.0.113.9"))
+        assert kernel.conntrack == [*NOT_OURS, LEAKING]
+
+    run(story())
+
+
+def test_what_left_with_an_address_of_the_inside_begins_anew_when_there_is_one_outside() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, setup=replace(SETUP, masquerade=True, address=None))
+        kernel.conntrack = [BORROWED, *NOT_OURS]
+        await rules.configure(replace(SETUP, masquerade=True))
+        assert kernel.conntrack == list(NOT_OURS)
+
+    run(story())
+
+
+def test_a_masquerade_of_others_is_left_to_them() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[LEAKING, BORROWED])
+        rules = await started(kernel, setup=replace(SETUP, masquerade=False))
+        await rules.configure(replace(SETUP, masquerade=False, address="203.0.113.9"))
+        assert kernel.conntrack == [LEAKING, BORROWED]
+
+    run(story())
