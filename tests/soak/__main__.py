@@ -1,4 +1,4 @@
-"""`nice python -m tests.soak [MESSAGES [CALLS]]`, as root: a million and fifty thousand, in about a quarter of an hour."""
+"""`nice python -m tests.soak [MESSAGES [CALLS]]` as root: a million and 50 000, in about a quarter of an hour."""
 
 import asyncio
 import sys
