@@ -24,6 +24,6 @@ class Losses:
             log.warning("%d SIP packets were lost: too many waited in the queue for their rules", full)
         if undelivered or overruns:
             log.warning(
-                "%d SIP packets were lost: the queue's socket was full (ENOBUFS); more came than this machine can read",
+                "%d SIP packets were lost: the queue's socket was full (ENOBUFS), more came than can be read",
                 max(undelivered, overruns),
             )
