@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+from collections.abc import Callable
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_an_answer_lost_for_want_of_room_is_an_error_and_the_next_question_has_a
 
     monkeypatch.setattr(netlink, "_open", open_full)
     door = netlink.Netlink(1)
-    questions = {
+    questions: dict[str, Callable[[], object]] = {
         "dump": lambda: list(door.dump(1, b"")),
         "tell": lambda: door.tell([(1, 0, b"")]),
         "ask": lambda: door.ask(1, b""),
