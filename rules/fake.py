@@ -1,9 +1,10 @@
 """A kernel in memory that obeys the real one's laws and fails on request."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 
 from rules import owner, text
 from rules.diff import Actual, Delta, Place, TableDelta
@@ -29,8 +30,8 @@ class FakeBackend:
     `commits` and `looks` count what was asked: changes, and searches for flows.
 
     While they are set, `fail_commit` refuses the commits of the table it names, after everything before it was
-    done, `fail_set` the changes of one set, `fail_read` and `fail_flows` every look. `delay` is what a commit
-    takes, in seconds.
+    done, `fail_set` the changes of one set, `fail_step` every commit when so many of its changes are done,
+    `fail_read` and `fail_flows` every look, `fail_cut` the end of flows. `delay` is what a commit takes, in seconds.
     """
 
     tables: dict[TableName, dict[str, list[Line]]] = field(
@@ -44,8 +45,10 @@ class FakeBackend:
     looks: int = 0
     fail_commit: str | None = None
     fail_set: str | None = None
+    fail_step: int | None = None
     fail_read: bool = False
     fail_flows: bool = False
+    fail_cut: bool = False
     delay: float = 0.0
     _known: object = field(default=None, init=False)
     _disturbances: int = field(default=0, init=False)
@@ -101,6 +104,8 @@ class FakeBackend:
 
     async def cut(self, flows: Iterable[Flow]) -> None:
         """See Backend."""
+        if self.fail_cut:
+            raise KernelError("deleting conntrack entries: refused on request")
         gone = set(flows)
         self.conntrack = [flow for flow in self.conntrack if flow not in gone]
 
@@ -108,21 +113,29 @@ class FakeBackend:
         """See Backend."""
 
     def _commit(self, delta: Delta) -> None:
-        for spec in delta.create:
-            self._refuse_set(spec.name)
-            if spec.name in self.sets:
-                raise KernelError(f"set {spec.name}: exists already")
-            self.sets[spec.name] = spec
-        for entry in delta.add:
-            self._add(entry)
-        for change in delta.tables:
-            self._commit_table(change)
-        for element in delta.drop:
-            self._set(element.set)
-            self.entries.pop(element, None)
-            self.counts.pop(element, None)
-        for name in delta.destroy:
-            self._destroy(name)
+        for done, change in enumerate(self._changes(delta)):
+            if self.fail_step == done:
+                raise KernelError(f"step {done} of a commit: refused on request")
+            change()
+
+    def _changes(self, delta: Delta) -> Iterator[Callable[[], None]]:
+        """One after the other, in the order that the real one has."""
+        yield from (partial(self._create, spec) for spec in delta.create)
+        yield from (partial(self._add, entry) for entry in delta.add)
+        yield from (partial(self._commit_table, change) for change in delta.tables)
+        yield from (partial(self._drop, element) for element in delta.drop)
+        yield from (partial(self._destroy, name) for name in delta.destroy)
+
+    def _create(self, spec: SetSpec) -> None:
+        self._refuse_set(spec.name)
+        if spec.name in self.sets:
+            raise KernelError(f"set {spec.name}: exists already")
+        self.sets[spec.name] = spec
+
+    def _drop(self, element: Element) -> None:
+        self._set(element.set)
+        self.entries.pop(element, None)
+        self.counts.pop(element, None)
 
     def _held(self) -> object:
         tables = {(table, name): list(lines) for table, held in self.tables.items() for name, lines in held.items()}

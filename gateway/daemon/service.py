@@ -20,6 +20,7 @@ from gateway.calls.dialog import Side
 from gateway.config import Config
 from gateway.daemon import report
 from gateway.daemon.control import ControlServer
+from gateway.daemon.losses import Losses
 from gateway.daemon.notify import Notifier, feed_watchdog, watchdog_interval
 from gateway.daemon.pipeline import Pipeline
 from gateway.daemon.registrars import follow_registrars
@@ -175,12 +176,16 @@ class Service:
     async def _place(self, topology: Topology, setup: Setup) -> None:
         """Have engine and kernel stand where the router stands."""
         announced = self._host_address if self._config.outside.host else topology.address
+        known = () if self._topology is None else (*self._topology.inside, self._topology.outside)
+        missing = {interface.name for interface in known if not interface.exists}
         self._topology = topology
         for interface in (*topology.inside, topology.outside):
             if not interface.exists:
                 log.warning(
                     "interface %s does not exist; waiting for it, nothing is translated until then", interface.name
                 )
+            elif interface.name in missing:
+                log.info("interface %s is back", interface.name)
         self._engine.place(Networks(topology.networks), topology.address, announced if topology.address else None)
         if self._queue is not None:
             self._loop.add_reader(self._queue.fileno(), self._queue.on_readable)
@@ -249,12 +254,15 @@ class Service:
             await self._replace(self._topology)
 
     async def _count_traffic(self) -> None:
+        losses = Losses()
         while True:
             await asyncio.sleep(min(_COUNT_AT_MOST_EVERY, self._config.media.silence / 10))
             with _logged("packets could not be counted"):
                 self._traffic = await self._reconciler.counters()
                 self._engine.observe(self._traffic, self._loop.time())
                 self._pipeline.follow()
+            if self._queue is not None:
+                losses.look(self._queue.stats())
 
     async def _feed_watchdog(self) -> None:
         interval = watchdog_interval()

@@ -44,7 +44,7 @@ class _Side:
         """Have so many calls made and take down how it went."""
         cpu = self.clock or (lambda: 0.0)
         with Stopwatch(cpu) as own, Stopwatch(_cpu_of_children) as children:
-            rate = _calls(self.lab, calls)
+            rate = play(self.lab, calls)
         self.rate.append(rate)
         self.cpu.append(own.seconds / calls * 1000)
         self.together.append((own.seconds + children.seconds) / calls * 1000)
@@ -98,7 +98,7 @@ def _prove(it: Lab) -> None:
     assert f"c=IN IP4 {it.net.outside_address}" in invite, f"this was not translated:\n{invite}"
 
 
-def _calls(it: Lab, count: int) -> float:
+def play(it: Lab, count: int) -> float:
     """Make calls, and return how many a second it were."""
     called = it.sipp(it.net.provider, PROVIDER, "answer", calls=count, trace=False)
     _wait_bound(it)

@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from rules.model import Endpoint
+from tests.lab.agent import Agent, hang_up
+from tests.lab.agent import connect as dial
 from tests.lab.gateway import conntrack, router_state
 from tests.lab.lab import Lab
 from tests.lab.talk import connect, converse, hear, traces_of_calls
@@ -99,3 +102,42 @@ def foreign_flows(router: Namespace) -> set[str]:
     """The addresses of the flows that are none of the gateway's, both directions."""
     lines = conntrack(router, "-p", "udp", "--orig-port-dst", str(_SERVICE))
     return {" ".join(word for word in line.split() if word[:3] in ("src", "dst", "spo", "dpo")) for line in lines}
+
+
+def test_a_line_that_is_renamed_is_waited_for(lab: Lab) -> None:
+    """Rules match interfaces by name: by another one it is none of ours, and what it had is over."""
+    gateway = lab.gateway()
+    home = lab.agent(lab.net.phones[0], lab.net.phone_address(0), user="home")
+    far = lab.agent(lab.net.far[0], lab.net.far_address(0), user="far")
+    ear = lab.rtp(lab.net.phones[0], home.address.ip, 16384)
+    mouth = lab.rtp(lab.net.far[0], far.address.ip, 30000)
+    talk_to(home, far, ear.address, mouth.address)
+    hang_up(home, far)
+    router = lab.net.router
+    for name in ("wan0", "lan0"):
+        seen = len(gateway.log)
+        rename(router, name, "other0")
+        gateway.wait_log(f"interface {name} does not exist; waiting for it", after=seen)
+        seen = len(gateway.log)
+        rename(router, "other0", name)
+        gateway.wait_log(f"interface {name} is back", after=seen)
+        if name == "wan0":
+            lab.net.restore_default_route()
+        public = talk_to(home, far, ear.address, mouth.address)
+        mouth.send(public, 3)
+        assert len(ear.hear(3)) == 3
+        hang_up(home, far)
+    assert lab.net.leaks() == 0
+
+
+def rename(router: Namespace, name: str, other: str) -> None:
+    """As udev does it: it needs the interface down, and its addresses stay."""
+    router.run("ip", "link", "set", name, "down")
+    router.run("ip", "link", "set", name, "name", other)
+    router.run("ip", "link", "set", other, "up")
+
+
+def talk_to(home: Agent, far: Agent, mine: Endpoint, theirs: Endpoint) -> Endpoint:
+    """Begin a call; where the far side was told to send."""
+    _, public = dial(home, far, far.address, mine, theirs)
+    return public

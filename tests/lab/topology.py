@@ -78,6 +78,10 @@ class Network:
         self.outside_address = address
         _address(self.router, "wan0", address, _GATEWAY_OUTSIDE)
 
+    def restore_default_route(self) -> None:
+        """Have the router know its way out again, which went while the interface was down."""
+        self.router.run("ip", "route", "replace", "default", "via", _GATEWAY_OUTSIDE)
+
     def unplug_outside(self) -> None:
         """Take the outside interface away, as a line that is down takes ppp0."""
         self.router.run("ip", "link", "del", "wan0")

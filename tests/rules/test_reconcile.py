@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -13,13 +14,14 @@ from rules.errors import KernelError, LockedError
 from rules.fake import FakeBackend
 from rules.flows import Flow
 from rules.model import Endpoint, Forward, Setup, Traffic
-from rules.plan import plan
+from rules.plan import SETS, plan
 from rules.reconcile import Cleaned, Reconciler
 from rules.ruleset import Element, Rule, SetSpec
 from tests.rules.cases import CLOSED, OPEN, PHONE, RTCP, RTP, SETUP
 from tests.rules.strategies import changes
 
 T = TypeVar("T")
+STEPS = len(SETS) + 3  # of a first commit: each set, and each table at once
 PEER = Endpoint("198.51.100.7", 9000)
 THERE = Endpoint("203.0.113.1", RTP.port)
 RTP_FLOWS = (Flow(RTP.inside, PEER, PEER, THERE), Flow(PEER, THERE, RTP.inside, PEER))
@@ -125,6 +127,52 @@ def test_whatever_fails_on_the_way_the_end_is_the_plan(
         kernel.fail_flows = False
         await rules.apply()
         assert holds(kernel, SETUP, *wanted.values())
+
+    run(story())
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+def test_a_commit_that_ends_at_any_step_is_taken_up_again(step: int) -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[OLD_RTP_FLOW])
+        rules = Reconciler(kernel)
+        kernel.fail_step = step
+        with pytest.raises(KernelError, match="refused on request"):
+            await rules.configure(SETUP)
+        kernel.fail_step = None
+        rules.want(table(PHONE, RTP))
+        await rules.apply()
+        assert holds(kernel, SETUP, PHONE, RTP)
+        assert OLD_RTP_FLOW not in kernel.conntrack
+        rules.want(gone(RTP))
+        kernel.fail_step = step
+        with contextlib.suppress(KernelError):
+            await rules.apply()
+        kernel.fail_step = None
+        await rules.apply()
+        assert holds(kernel, SETUP, PHONE)
+
+    run(story())
+
+
+def test_there_is_no_step_beyond() -> None:
+    async def story() -> None:
+        await Reconciler(FakeBackend(fail_step=STEPS)).configure(SETUP)
+
+    run(story())
+
+
+def test_flows_that_could_not_be_ended_are_owed() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[OLD_RTP_FLOW])
+        rules = await started(kernel)
+        kernel.fail_cut = True
+        rules.want(table(RTP))
+        with pytest.raises(KernelError, match="refused on request"):
+            await rules.apply()
+        kernel.fail_cut = False
+        assert (await rules.apply()).cut == {RTP.inside}
+        assert kernel.conntrack == []
 
     run(story())
 
@@ -424,5 +472,50 @@ def test_who_does_not_get_the_lock_is_not_kept_waiting_for_it_twice() -> None:
         rules._backend = kernel
         await rules.apply()
         assert holds(kernel, SETUP, PHONE, RTP)
+
+    run(story())
+
+
+LEAKING = Flow(Endpoint("10.0.0.99", 4000), PEER, PEER, Endpoint("10.0.0.99", 4000))
+BORROWED = Flow(Endpoint("10.0.0.98", 4000), PEER, PEER, Endpoint("10.0.0.1", 4000))
+OTHER, EVERYBODY = Endpoint("10.0.0.99", 68), Endpoint("255.255.255.255", 67)
+NOT_OURS = (
+    Flow(PEER, Endpoint("203.0.113.1", 8080), Endpoint("10.0.0.99", 8080), PEER),
+    Flow(OTHER, EVERYBODY, EVERYBODY, OTHER),
+    Flow(Endpoint("10.0.0.99", 4001), PEER, PEER, Endpoint("192.0.2.1", 4001)),
+    Flow(Endpoint("10.0.0.99", 53), Endpoint("10.0.0.1", 53), Endpoint("10.0.0.1", 53), Endpoint("10.0.0.99", 53)),
+)  # fmt: skip
+
+
+def test_what_left_before_there_was_a_masquerade_begins_anew() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[LEAKING, *NOT_OURS])
+        rules = await started(kernel, setup=replace(SETUP, masquerade=True))
+        assert kernel.conntrack == list(NOT_OURS)
+        # later, what the operator exempts from the masquerade is as he wants it
+        kernel.conntrack.append(LEAKING)
+        await rules.configure(replace(SETUP, masquerade=True, address="203.0.113.9"))
+        assert kernel.conntrack == [*NOT_OURS, LEAKING]
+
+    run(story())
+
+
+def test_what_left_with_an_address_of_the_inside_begins_anew_when_there_is_one_outside() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, setup=replace(SETUP, masquerade=True, address=None))
+        kernel.conntrack = [BORROWED, *NOT_OURS]
+        await rules.configure(replace(SETUP, masquerade=True))
+        assert kernel.conntrack == list(NOT_OURS)
+
+    run(story())
+
+
+def test_a_masquerade_of_others_is_left_to_them() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[LEAKING, BORROWED])
+        rules = await started(kernel, setup=replace(SETUP, masquerade=False))
+        await rules.configure(replace(SETUP, masquerade=False, address="203.0.113.9"))
+        assert kernel.conntrack == [LEAKING, BORROWED]
 
     run(story())

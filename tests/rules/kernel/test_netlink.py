@@ -1,10 +1,14 @@
 """Netlink's attributes and batches, as bytes; the socket itself is at work in tests/netns."""
 
 import errno
+import os
+import socket
+from collections.abc import Callable
 
 import pytest
 
 from rules.errors import KernelError, NotPermittedError
+from rules.kernel import netlink
 from rules.kernel.netlink import NESTED, NET_ORDER, Request, _batches, attribute, attributes, refusal
 
 
@@ -40,3 +44,38 @@ def test_a_refusal_says_what_and_why() -> None:
     assert str(refusal("set a", 4352, "the set is full")) == "set a: the set is full"
     assert type(refusal("set a", errno.EEXIST)) is KernelError
     assert isinstance(refusal("set a", errno.EPERM), NotPermittedError)
+
+
+class _Full(socket.socket):
+    """A socket whose buffer overflowed while the kernel answered."""
+
+    def recv(self, *_: object) -> bytes:
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+
+
+@pytest.mark.parametrize("ask", ["dump", "tell", "ask"])
+def test_an_answer_lost_for_want_of_room_is_an_error_and_the_next_question_has_a_new_socket(
+    ask: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[socket.socket] = []
+
+    def open_full() -> socket.socket:
+        opened.append(_Full(socket.AF_UNIX, socket.SOCK_DGRAM))
+        monkeypatch.setattr(opened[-1], "send", lambda _: None, raising=False)
+        return opened[-1]
+
+    monkeypatch.setattr(netlink, "_open", open_full)
+    door = netlink.Netlink(1)
+    questions: dict[str, Callable[[], object]] = {
+        "dump": lambda: list(door.dump(1, b"")),
+        "tell": lambda: door.tell([(1, 0, b"")]),
+        "ask": lambda: door.ask(1, b""),
+    }
+    with pytest.raises(OSError, match="No buffer space") as caught:
+        questions[ask]()
+    assert caught.value.errno == errno.ENOBUFS
+    # what the old one may still get answers nothing that is asked later
+    first, second = opened
+    assert first.fileno() == -1
+    assert second.fileno() != -1
+    door.close()

@@ -1,0 +1,47 @@
+"""The wall clock is set, by NTP after boot or by hand: nothing here goes by it."""
+
+import asyncio
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+import gateway
+import rules
+from tests.gateway.daemon.clock import play
+from tests.gateway.daemon.router import Router
+from tests.gateway.daemon.talk import answer, invite, register
+
+_WALL_CLOCK = re.compile(r"\btime\.(?:time|time_ns|localtime|gmtime)\(|\b(?:now|utcnow|today)\(\)")
+
+
+@pytest.mark.parametrize("years", [-30, 30])
+def test_a_jump_ends_no_registration_and_no_call_and_none_lasts_longer(
+    years: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with Router() as router:
+            sent = router.outward(register())
+            await asyncio.sleep(0.1)
+            router.inward(answer(sent.message, "200 OK"))
+            router.outward(invite())
+            await asyncio.sleep(0.1)
+            before = router.public_ports
+            assert len(before) > 1
+            real = time.time
+            monkeypatch.setattr(time, "time", lambda: real() + years * 365 * 86400)
+            monkeypatch.setattr(time, "time_ns", lambda: time.time() * 1_000_000_000)
+            await asyncio.sleep(30)
+            assert router.public_ports == before
+            # an INVITE that nobody answers ends when it is due, and so does what was registered
+            await asyncio.sleep(86400)
+            assert router.public_ports == set()
+
+    play(story())
+
+
+def test_no_module_asks_for_the_time_of_day() -> None:
+    for package in (gateway, rules):
+        for path in Path(str(package.__file__)).parent.rglob("*.py"):
+            assert not _WALL_CLOCK.search(path.read_text()), path
