@@ -94,6 +94,11 @@ class Callers:
         at_registrar = self._registrations.is_at(host, source)
         return at_registrar or self._is_sibling(source, host) or source in self._networks
 
+    def serves(self, source: str) -> bool:
+        """Whether that outside address is of some inside host's provider, or named by the operator."""
+        of_provider = source in self._domains_of or self._registrations.has_registrar(source)
+        return of_provider or source in self._networks
+
     def may_write(self, source: str, host: str, now: float) -> bool:
         """Whether what is no SIP may come in from there: also, say, an answer of STUN to what the host asked."""
         return self.admits(source, host, now) or self._is_addressee(source, host, now)

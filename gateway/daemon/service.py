@@ -18,6 +18,7 @@ import msgspec
 from gateway.calls.dialog import Side
 from gateway.config import Config
 from gateway.daemon import report
+from gateway.daemon.bans import BanKeeper
 from gateway.daemon.control import ControlServer
 from gateway.daemon.notify import Notifier, feed_watchdog, watchdog_interval
 from gateway.daemon.pipeline import Pipeline
@@ -62,6 +63,7 @@ class Service:
         self._claim = Claim()
         self._engine = Engine(_settings(config))
         self._pipeline = Pipeline(self._engine, self._reconciler, self._injector)
+        self._bans = BanKeeper(self._engine.bans, self._netfilter)
         self._queue: PacketQueue | None = None
         self._control: ControlServer | None = None
         self._topology: Topology | None = None
@@ -108,6 +110,7 @@ class Service:
                 self._count_traffic(),
                 self._feed_watchdog(),
                 follow_registrars(self._engine),
+                self._bans.keep_forever(),
             ):
                 group.create_task(task)
 
@@ -183,6 +186,7 @@ class Service:
             self._loop.add_reader(self._queue.fileno(), self._queue.on_readable)
         self._pipeline.follow()
         await self._pipeline.configure(setup)
+        self._engine.bans.renew()  # whoever took a set away, or emptied it, took them along
         if setup.forwarding_was_off:
             set_forwarding(on=True)
 
@@ -306,6 +310,8 @@ class Service:
                     uptime=now - self._started,
                     commit_seconds=self._pipeline.commit_seconds,
                 )
+            case _ if command.partition(" ")[0] in ("bans", "lift"):
+                return await self._bans.answer(command)
             case _:
                 raise ControlError(f"no such command: {command}")
 
@@ -345,6 +351,9 @@ def _settings(config: Config) -> Settings:
         callers=config.sip.callers,
         media_hosts=config.inside.media_hosts,
         phones=None if config.inside.phones == "all" else config.inside.phones,
+        bans_after=config.bans.after,
+        bans_window=config.bans.window,
+        bans_seconds=config.bans.seconds,
         limits=Limits(**msgspec.structs.asdict(config.limits)),
         taken_ports=frozenset(listening_ports()),
     )
