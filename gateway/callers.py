@@ -105,6 +105,11 @@ class Callers:
 
     def check(self, request: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
         """StrangerError for a request, of no call known here, that the phone is not to hear."""
+        if request.method == b"REGISTER":
+            # no provider registers at a phone; who does at a PBX inside is for the operator to name
+            if self._admits_all or source.ip in self._networks:
+                return
+            raise self.stranger()
         if self.admits(source.ip, phone.ip, now) or (self._admits_known and self._names_contact(request, phone)):
             return
         if self._admits_known and request.method == b"NOTIFY" and self._has_subscribed(request, phone, now):
