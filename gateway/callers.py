@@ -98,12 +98,22 @@ class Callers:
         at_registrar = self._registrations.is_at(host, source)
         return at_registrar or self._is_sibling(source, host) or source in self._networks
 
+    def serves(self, source: str) -> bool:
+        """Whether that outside address is of some inside host's provider, or named by the operator."""
+        of_provider = source in self._domains_of or self._registrations.has_registrar(source)
+        return of_provider or source in self._networks
+
     def may_write(self, source: str, host: str, now: float) -> bool:
         """Whether what is no SIP may come in from there: also, say, an answer of STUN to what the host asked."""
         return self.admits(source, host, now) or self._is_addressee(source, host, now)
 
     def check(self, request: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
         """StrangerError for a request, of no call known here, that the phone is not to hear."""
+        if request.method == b"REGISTER":
+            # no provider registers at a phone; who does at a PBX inside is for the operator to name
+            if self._admits_all or source.ip in self._networks:
+                return
+            raise self.stranger()
         if self.admits(source.ip, phone.ip, now) or (self._admits_known and self._names_contact(request, phone)):
             return
         if self._admits_known and request.method == b"NOTIFY" and self._has_subscribed(request, phone, now):

@@ -123,6 +123,16 @@ class Media(msgspec.Struct, frozen=True):
     longest: _Seconds = 86400.0
 
 
+class Bans(msgspec.Struct, frozen=True):
+    """After how many dropped messages within how many seconds an outside address is not listened to, for how long."""
+
+    after: Annotated[int, Meta(ge=0, le=1000, description="a number of messages, at most 1000, or 0: never")] = 0
+    window: _Seconds = 60.0
+    seconds: Annotated[
+        float, Meta(ge=1, le=2_000_000, description="a number of seconds, 1 to 2000000 (three weeks)")
+    ] = 3600.0
+
+
 class Control(msgspec.Struct, frozen=True):
     """Where the running gateway answers the other commands, and which group beside root may give them."""
 
@@ -158,6 +168,7 @@ class Config(msgspec.Struct, frozen=True):
     sip: Sip = Sip()
     media: Media = Media()
     limits: Limits = Limits()
+    bans: Bans = Bans()
     control: Control = Control()
     state: State = State()
 

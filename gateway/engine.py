@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from gateway.admission import listening_at
+from gateway.bans import Bans
 from gateway.callers import Callers
 from gateway.calls.bindings import Holder, HolderKind, MediaAddress
 from gateway.calls.call import CallId
@@ -64,6 +65,7 @@ class Engine:
         self.registrations = Registrations(self.ledger)
         self.calls = Calls(self.ledger, settings.media_source, settings.media_silence, settings.media_longest)
         self.callers = Callers(self.registrations, self.ledger, settings.callers, settings.idle)
+        self.bans = Bans(self._is_known)
         self.counters: Counter[str] = Counter()
         self._inside = Inside(Networks(), Networks())
         self._take(settings)
@@ -103,7 +105,7 @@ class Engine:
             return self._pass(datagram, error)
         except StrangerError as error:
             kind = message.method.decode() if message.is_request else f"{message.status} to {message.method.decode()}"
-            return self._drop(kind, datagram, error)
+            return self._drop(kind, datagram, error, now)
         except LimitError as error:
             return self._refuse(message, datagram, sender, str(error), now)
         self._note_calls()
@@ -160,11 +162,14 @@ class Engine:
         self._inside = Inside(self._inside.networks, Networks(settings.media_hosts), phones)
         for bounded in (self.ledger, self.calls, self.registrations):
             bounded.limit(settings.limits)
+        self.bans.configure(settings.bans_after, settings.bans_window, settings.bans_seconds)
 
     def _outward(self, message: Message, datagram: Datagram, now: float) -> bytes | None:
         phone = datagram.source
         if phone.ip not in self._inside.networks:
             raise ForeignAddressError(f"{phone.ip} is not an inside address and sends from inside")
+        if self.bans and message.is_request:
+            self.bans.lift(datagram.destination.ip)
         if not self._inside.is_phone(phone.ip):
             self.callers.wrote((phone,), datagram.destination, now)  # it may have ways of its own to be reached
             raise NotAPhoneError(f"{phone.ip} is none of inside.phones")
@@ -336,7 +341,7 @@ class Engine:
             if outward:
                 self.callers.wrote((phone,), far, now)
             elif not self.callers.may_write(far.ip, phone.ip, now):
-                return self._drop("something", datagram, self.callers.stranger())
+                return self._drop("something", datagram, self.callers.stranger(), now)
         return self._pass(datagram, error)
 
     def _pass(self, datagram: Datagram, error: PeerError) -> Outcome:
@@ -350,12 +355,20 @@ class Engine:
         text = f"{datagram.source} to {datagram.destination}: the body of {message.method.decode()} is {why}"
         self._notice(Subject.PASSED, f"body {why}", f"{text}; media that it may describe are not forwarded")
 
-    def _drop(self, kind: str, datagram: Datagram, error: StrangerError) -> Outcome:
+    def _is_known(self, address: str) -> bool:
+        """Whether an outside address has business here and is never to be banned."""
+        return self.callers.serves(address) or any(address in call.parties for call in self.calls)
+
+    def _drop(self, kind: str, datagram: Datagram, error: StrangerError, now: float) -> Outcome:
         """Without an answer: it would tell a scanner that somebody is there."""
         self.counters[f"dropped: {error.reason}"] += 1
         self._notice(
             Subject.DROPPED, error.reason, f"{kind} of {datagram.source} for {datagram.destination}: {error}"
         )
+        ban = self.bans.offended(datagram.source.ip, error.reason, now)
+        if ban is not None:
+            seconds = ban.until - ban.since
+            self._notice(Subject.BANNED, ban.address, f"{ban.address} for {seconds:.0f} s: dropped {ban.why}")
         return Drop()
 
     def _refuse(self, message: Message, datagram: Datagram, sender: Side, why: str, now: float) -> Outcome:

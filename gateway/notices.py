@@ -14,6 +14,7 @@ class Subject(StrEnum):
     PASSED = "passed unchanged"
     REFUSED = "refused"
     DROPPED = "dropped"
+    BANNED = "banned"
 
 
 class Notice(NamedTuple):

@@ -14,7 +14,8 @@ class Settings:
     `max_expires` is the longest registration that a phone is told of, 0 for as long as the registrar says.
     `taken_ports` are UDP ports that the router uses itself; no phone gets one of them. `media_hosts` are the networks
     (``10.0.0.9/32``) whose addresses every phone may announce, `callers` says whose requests reach a phone.
-    `phones` are the networks of those that may open anything: None for all inside.
+    `phones` are the networks of those that may open anything: None for all inside. After
+    `bans_after` dropped messages within `bans_window` an outside address is banned for `bans_seconds`; 0 for never.
     """
 
     media_ports: tuple[int, int] = (20000, 29999)
@@ -28,4 +29,7 @@ class Settings:
     media_hosts: tuple[str, ...] = ()
     callers: Policy = "known"
     phones: tuple[str, ...] | None = None
+    bans_after: int = 0
+    bans_window: float = 60.0
+    bans_seconds: float = 3600.0
     limits: Limits = field(default_factory=Limits)

@@ -22,6 +22,7 @@ SET_ANY = "sipmasq-any"
 SET_OUT = "sipmasq-out"
 SET_TO = "sipmasq-to"
 SET_SIP = "sipmasq-sip"
+SET_BANNED = "sipmasq-banned"
 
 FLOOD = "flood,"
 """The first word in the reason of a rule that drops what is too much for the queue."""

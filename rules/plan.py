@@ -40,6 +40,7 @@ SETS = (
     SetSpec(owner.SET_OUT, "hash:ip,port", counters=True),
     SetSpec(owner.SET_TO, "hash:ip,port", counters=True),
     SetSpec(owner.SET_SIP, "hash:ip,port", counters=False),
+    SetSpec(owner.SET_BANNED, "hash:ip", counters=False, timed=True),
 )
 
 _REQUEST_LINE_END = b" SIP/2.0\r\n"
@@ -199,7 +200,11 @@ def _interception(setup: Setup) -> tuple[Rule, ...]:
             reply = Match("conntrack", (("ctorigdstport", (str(port),)), ("ctdir", ("REPLY",))))
             rules += limited("SIP in, reply", setup.outside, inside, reply)
         to_phones = limited("SIP in", setup.outside, inside, _in_set(owner.SET_SIP, "dst,dst"))
-        rules += [*_strangers(to_phones[-1], setup), *to_phones]
+        banned = replace(
+            to_phones[-1], target="DROP", reason="SIP in, banned", options=(),
+            matches=(*to_phones[-1].matches, _in_set(owner.SET_BANNED, "src")),
+        )  # fmt: skip
+        rules += [banned, *_strangers(to_phones[-1], setup), *to_phones]
         rules += limited("SIP out, any port", inside, setup.outside, _in_set(owner.SET_SIP, "src,src"))
         if setup.any_port:
             rules += limited("SIP out, first message", inside, setup.outside, *_first_message())

@@ -59,11 +59,15 @@ class Jump:
 
 @dataclass(frozen=True, slots=True)
 class SetSpec:
-    """An ipset: its type (``hash:ip,port``) and whether its entries count packets."""
+    """An ipset: its type (``hash:ip,port``) and whether its entries count packets.
+
+    Those of a `timed` one end by themselves and are not part of what is compared.
+    """
 
     name: str
     type: str
     counters: bool
+    timed: bool = False
 
 
 class Element(NamedTuple):

@@ -37,7 +37,8 @@ def ruleset(rules: Ruleset) -> str:
 
 def _create(spec: SetSpec) -> str:
     counters = " counters" if spec.counters else ""
-    return f"create {spec.name} {spec.type} family inet{counters} comment"
+    timeout = " timeout 0" if spec.timed else ""
+    return f"create {spec.name} {spec.type} family inet{timeout}{counters} comment"
 
 
 def _add(entry: Entry) -> str:

@@ -75,6 +75,10 @@ class Registrations:
         """Whether the registrar at that address has granted a registration of that inside host."""
         return (host, registrar) in self._registrars
 
+    def has_registrar(self, registrar: str) -> bool:
+        """Whether the registrar at that address has granted any registration."""
+        return any(registrar == each for _, each in self._registrars)
+
     def is_in(self, host: str, domain: str) -> bool:
         """Whether that inside host is registered in that domain."""
         return (host, domain) in self._of_domains

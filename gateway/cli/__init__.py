@@ -154,6 +154,18 @@ def rules(
 
 
 @app.command()
+def bans(
+    config: ConfigOption = None,
+    lift: Annotated[
+        str | None, typer.Option("--lift", metavar="ADDRESS", help="End the ban of this address first.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which addresses outside are banned, until when and why."""
+    _ask_and_print("bans" if lift is None else f"lift {lift}", views.bans, config, as_json=as_json)
+
+
+@app.command()
 def clean(
     config: ConfigOption = None,
     if_stopped: Annotated[

@@ -70,6 +70,18 @@ def bindings(answer: Iterable[Answer]) -> Page:
     return [Table(headings, rows, frozenset({"IN", "OUT", "SINCE", "EXPIRES"}))] if rows else ["no bindings"]
 
 
+def bans(answer: Iterable[Answer]) -> Page:
+    """One row for each banned address."""
+    rows = [
+        (each["address"], duration(each["seconds"]), duration(each["expires_in"]), each["why"]) for each in answer
+    ]
+    return (
+        [Table(("ADDRESS", "SINCE", "EXPIRES", "DROPPED"), rows, frozenset({"SINCE", "EXPIRES"}))]
+        if rows
+        else ["nobody is banned"]
+    )
+
+
 def rules(answer: Iterable[Answer]) -> Page:
     """One row for each rule and set entry."""
     rows = [(rule["table"], rule["chain"], _each(rule["for"]) or rule["reason"], rule["rule"]) for rule in answer]

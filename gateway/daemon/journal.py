@@ -16,8 +16,9 @@ _LEVELS = {
     Subject.PASSED: logging.WARNING,
     Subject.REFUSED: logging.WARNING,
     Subject.DROPPED: logging.WARNING,
+    Subject.BANNED: logging.WARNING,
 }
-_BOUNDED = frozenset({Subject.MISSED, Subject.PASSED, Subject.REFUSED, Subject.DROPPED})
+_BOUNDED = frozenset({Subject.MISSED, Subject.PASSED, Subject.REFUSED, Subject.DROPPED, Subject.BANNED})
 _QUIET_SECONDS = 10.0
 _MOST_KINDS = 64  # keys are strangers' words; the kinds beyond count as one
 _LONGEST_KEY = 32

@@ -19,6 +19,7 @@ import msgspec
 from gateway.calls.dialog import Side
 from gateway.config import Config
 from gateway.daemon import report
+from gateway.daemon.bans import BanKeeper
 from gateway.daemon.control import ControlServer
 from gateway.daemon.losses import Losses
 from gateway.daemon.notify import Notifier, feed_watchdog, watchdog_interval
@@ -66,6 +67,7 @@ class Service:
         self._keeper = Keeper(config.state.path)
         self._engine = self._keeper.restored(lambda: Engine(_settings(config)))
         self._pipeline = Pipeline(self._engine, self._reconciler, self._injector, self._keeper)
+        self._bans = BanKeeper(self._engine.bans, self._netfilter)
         self._queue: PacketQueue | None = None
         self._control: ControlServer | None = None
         self._topology: Topology | None = None
@@ -112,6 +114,7 @@ class Service:
                 self._count_traffic(),
                 self._feed_watchdog(),
                 follow_registrars(self._engine),
+                self._bans.keep_forever(),
             ):
                 group.create_task(task)
 
@@ -191,6 +194,7 @@ class Service:
             self._loop.add_reader(self._queue.fileno(), self._queue.on_readable)
         self._pipeline.follow()
         await self._pipeline.configure(setup)
+        self._engine.bans.renew()  # whoever took a set away, or emptied it, took them along
         if setup.forwarding_was_off:
             set_forwarding(on=True)
 
@@ -322,6 +326,8 @@ class Service:
                     commit_seconds=self._pipeline.commit_seconds,
                     state=self._keeper.trouble or "kept",
                 )
+            case _ if command.partition(" ")[0] in ("bans", "lift"):
+                return await self._bans.answer(command)
             case _:
                 raise ControlError(f"no such command: {command}")
 
@@ -362,6 +368,9 @@ def _settings(config: Config) -> Settings:
         callers=config.sip.callers,
         media_hosts=config.inside.media_hosts,
         phones=None if config.inside.phones == "all" else config.inside.phones,
+        bans_after=config.bans.after,
+        bans_window=config.bans.window,
+        bans_seconds=config.bans.seconds,
         limits=Limits(**msgspec.structs.asdict(config.limits)),
         taken_ports=frozenset(listening_ports()),
     )

@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import attrgetter
 
@@ -13,6 +13,7 @@ from pyroute2.netlink.nfnetlink.ipset import (
     IPSET_CMD_CREATE,
     IPSET_CMD_DEL,
     IPSET_CMD_DESTROY,
+    IPSET_CMD_FLUSH,
     IPSET_CMD_LIST,
     IPSET_CMD_TYPE,
     IPSET_ERR_BUSY,
@@ -32,6 +33,7 @@ from rules.ruleset import Element, Entry, SetSpec
 # <linux/netfilter/ipset/ip_set.h>, attributes of a command
 _PROTOCOL, _SETNAME, _TYPENAME, _REVISION, _FAMILY, _FLAGS, _DATA, _ADT, _LINENO = range(1, 10)
 # and of an entry or a set
+_TIMEOUT = 6
 _IP, _PORT, _PROTO, _CADT_FLAGS, _MAXELEM, _IP2, _PACKETS, _COMMENT = 1, 4, 7, 8, 19, 20, 25, 26
 _ELEMENTS, _MEMSIZE = 24, 26  # of a set
 _IPV4 = 1
@@ -68,6 +70,8 @@ class Sets:
         flags = IPSET_FLAG_WITH_COMMENT | (IPSET_FLAG_WITH_COUNTERS if spec.counters else 0)
         data = attribute(_CADT_FLAGS | NET_ORDER, struct.pack(">I", flags))
         data += attribute(_MAXELEM | NET_ORDER, struct.pack(">I", _MOST_ENTRIES))
+        if spec.timed:
+            data += attribute(_TIMEOUT | NET_ORDER, bytes(4))  # for ever, where an entry does not say
         body = b"".join(
             (
                 _VERSION,
@@ -92,19 +96,38 @@ class Sets:
             items = [_element(element) for element in group]
             self._tell(IPSET_CMD_DEL, 0, _batches(name, items), f"set {name}: deleting entries")
 
+    def ban(self, seconds: Mapping[str, int | None]) -> None:
+        """Have addresses in the set of those banned for so long from now, None for not any more."""
+        bans = {address: left for address, left in seconds.items() if left is not None}
+        items = [
+            _address(_IP, address) + attribute(_TIMEOUT | NET_ORDER, struct.pack(">I", left)) + _NO_LINE
+            for address, left in bans.items()
+        ]
+        what = f"set {owner.SET_BANNED}"
+        self._tell(IPSET_CMD_ADD, 0, _batches(owner.SET_BANNED, items), f"{what}: adding entries")
+        items = [_address(_IP, address) + _NO_LINE for address in seconds.keys() - bans.keys()]
+        self._tell(IPSET_CMD_DEL, 0, _batches(owner.SET_BANNED, items), f"{what}: deleting entries")
+
+    def forget_bans(self) -> None:
+        """Have nobody banned."""
+        self._tell(IPSET_CMD_FLUSH, 0, [_VERSION + _name(owner.SET_BANNED)], f"set {owner.SET_BANNED}")
+
     def destroy(self, name: str) -> None:
         """Take a set away; KernelError while a rule uses it."""
         self._tell(IPSET_CMD_DESTROY, 0, [_VERSION + _name(name)], f"set {name}")
 
     def read(self) -> tuple[frozenset[SetSpec], dict[Element, str]]:
-        """Our sets, and all their entries with their comments."""
+        """Our sets, and the entries with their comments of those that are not timed."""
         specs: set[SetSpec] = set()
         comments: dict[Element, str] = {}
         for name in self._names():
+            timed = False
             for data, found in self._list(name):
                 if _TYPENAME in found and _DATA in found:
-                    specs.add(_spec(name, data, found))
-                for entry in _entries(data, found):
+                    spec = _spec(name, data, found)
+                    specs.add(spec)
+                    timed = spec.timed
+                for entry in () if timed else _entries(data, found):
                     comments[_read_element(name, data, entry)] = _text(data, entry.get(_COMMENT, (0, 0)))
         return frozenset(specs), comments
 
@@ -146,7 +169,8 @@ class Sets:
             name = _text(data, found[_SETNAME])
             if owner.is_set(name):
                 head = _spans(data, *found.get(_DATA, (0, 0)))
-                numbers = (_number(data, head.get(kind, (0, 0))) for kind in (_ELEMENTS, _MEMSIZE))
+                kinds = () if _TIMEOUT in head else (_ELEMENTS, _MEMSIZE)
+                numbers = (_number(data, head.get(kind, (0, 0))) for kind in kinds)
                 heads.append((name, _text(data, found.get(_TYPENAME, (0, 0))), *numbers))
         return tuple(sorted(heads))
 
@@ -239,8 +263,10 @@ def _entries(data: bytes, found: _Spans) -> Iterator[_Spans]:
 
 
 def _spec(name: str, data: bytes, found: _Spans) -> SetSpec:
-    flags = _number(data, _spans(data, *found[_DATA]).get(_CADT_FLAGS, (0, 0)))
-    return SetSpec(name, _text(data, found[_TYPENAME]), bool(flags & IPSET_FLAG_WITH_COUNTERS))
+    head = _spans(data, *found[_DATA])
+    flags = _number(data, head.get(_CADT_FLAGS, (0, 0)))
+    kind = _text(data, found[_TYPENAME])
+    return SetSpec(name, kind, bool(flags & IPSET_FLAG_WITH_COUNTERS), timed=_TIMEOUT in head)
 
 
 def _read_element(name: str, data: bytes, entry: _Spans) -> Element:

@@ -51,6 +51,14 @@ class Netfilter:
         """Packets dropped before they reached the queue, for there were too many."""
         return await self.call(self._tables.flooded)
 
+    async def ban(self, seconds: Mapping[str, int | None]) -> None:
+        """Have the SIP of outside addresses dropped for so many seconds, None for not any more."""
+        await self.call(lambda: self._sets.ban(seconds))
+
+    async def forget_bans(self) -> None:
+        """Have nobody banned."""
+        await self.call(self._sets.forget_bans)
+
     async def flows(self, search: Search) -> Iterable[Flow]:
         """See Backend."""
         return await self.call(lambda: self._conntrack.flows(search))

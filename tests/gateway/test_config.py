@@ -10,6 +10,7 @@ import pytest
 import gateway
 from gateway import config
 from gateway.config import (
+    Bans,
     Config,
     Control,
     Host,
@@ -86,6 +87,10 @@ def test_everything_can_be_said(file: Path) -> None:
         on_failure = "pass"
         idle = 60
         callers = ["198.51.100.0/24"]
+        [bans]
+        after = 10
+        window = 30
+        seconds = 600
         [limits]
         calls = 10
         ports = 20
@@ -116,6 +121,7 @@ def test_everything_can_be_said(file: Path) -> None:
         ),
         Media(PortRange((40001, 40004)), source="any", silence=0.5, longest=7200),
         Limits(calls=10, ports=20, registrations=5, addresses=4),
+        Bans(after=10, window=30, seconds=600),
         Control(Path("/srv/other.sock"), group="daemon"),
     )
 

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from rules.model import Endpoint
 from rules.plan import SETS
 from rules.ruleset import Element, Entry
 from tests.support.netns import Namespace, hosts
+from tests.support.until import until
 
 pytestmark = pytest.mark.root
 
@@ -58,6 +60,23 @@ def test_adding_again_changes_the_comment_and_deleting_again_nothing(router: Nam
         assert sets.read()[1] == {}
 
     play(router, story)
+
+
+def test_bans_run_out_by_themselves_and_are_none_of_what_is_compared(router: Namespace) -> None:
+    def story(sets: Sets) -> None:
+        sets.look()
+        looked = sets.changes
+        sets.ban({"198.51.100.7": 100, "198.51.100.8": 100, "198.51.100.9": 1})
+        sets.ban({"198.51.100.7": 1000, "198.51.100.8": None})
+        sets.ban({"198.51.100.8": None})
+        sets.look()
+        assert (sets.read(), sets.packets(), sets.changes) == ((frozenset(SETS), {}), {}, looked)
+
+    play(router, story)
+    listed = router.run("ipset", "save", owner.SET_BANNED)
+    assert re.search(r"add sipmasq-banned 198.51.100.7 timeout (1000|99\d)", listed)
+    assert "198.51.100.8" not in listed
+    until("the last ban is over", lambda: "198.51.100.9" not in router.run("ipset", "save", owner.SET_BANNED))
 
 
 def test_thousands_of_entries_at_once(router: Namespace) -> None:
@@ -110,7 +129,7 @@ def test_a_refusal_names_the_set_and_the_reason(router: Namespace) -> None:
         router.run("iptables-legacy", "-A", "FORWARD", "-m", "set", "--match-set", "sipmasq-out", "src,src")
         with pytest.raises(KernelError, match="sipmasq-out: in use by a rule that is not ours; delete that rule"):
             sets.destroy("sipmasq-out")
-        assert len(sets.read()[0]) == 5  # the socket is still in step
+        assert len(sets.read()[0]) == 6  # the socket is still in step
 
     play(router, story)
 

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from gateway.callers import Policy
 from gateway.calls.dialog import Side
 from gateway.engine import Settings
 from gateway.outcome import Release
@@ -389,3 +390,20 @@ def test_the_domain_of_an_outbound_proxy_is_the_providers(flow: Flow, alice: Par
     flow.engine.callers.know("edge.example.net", frozenset({"203.0.113.98"}))
     assert rings(flow.outside("edge", "203.0.113.98"))
     assert not rings(flow.outside("other", "203.0.113.99"))
+
+
+@pytest.mark.parametrize(
+    ("policy", "admitted"),
+    [("registrar", False), ("known", False), ("any", True), (("198.51.100.1/32",), True), (("192.0.2.1/32",), False)],
+)
+def test_a_register_comes_in_only_where_the_operator_says_from_whom(policy: Policy, admitted: bool) -> None:
+    """Neither its provider registers at a phone, nor who knows its contact, nor whom it has written to."""
+    flow = Flow(Settings(callers=policy))
+    alice, provider = flow.phone("alice", "10.0.0.11"), flow.provider
+    alice.asks("REGISTER", "sip:example.org", call="reg", to="<sip:alice@example.org>")
+    provider.answers("200 OK", headers=("Expires: 3600",))
+    before = list(flow.engine.registrations)
+    for uri in (PUBLIC_ALICE, "sip:203.0.113.1:5060"):
+        passage = provider.asks("REGISTER", uri, call=uri, to="<sip:alice@example.org>")
+        assert (passage.arrived is not None) is admitted
+    assert list(flow.engine.registrations) == before

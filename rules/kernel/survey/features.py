@@ -23,7 +23,7 @@ _TABLES = ("nat", "filter", "mangle")
 _TARGETS = ("NFQUEUE", "DNAT", "SNAT", "MASQUERADE")
 _MATCHES = ("udp", "comment", "conntrack", "hashlimit", "set")
 _ANY_PORT_MATCH = "string"
-_SET_TYPES = ("hash:ip,port", "hash:ip,port,ip")
+_SET_TYPES = ("hash:ip", "hash:ip,port", "hash:ip,port,ip")
 _PACKAGE = "install iptables (Debian package iptables)"
 
 _CLONE_NEWNET = 0x40000000
