@@ -28,7 +28,10 @@ _ACTIONS = {
     "RETURN": Action.RETURN,
     "MASQUERADE": Action.SOURCE_NAT,
     "SNAT": Action.SOURCE_NAT,
+    "DNAT": Action.DESTINATION_NAT,
+    "REDIRECT": Action.DESTINATION_NAT,
 }
+_PORTS = {"dport": Subject.PORT, "sport": Subject.SOURCE_PORT}
 _EVERYWHERE = "0.0.0.0/0.0.0.0"  # a rule's source that is not restricted, nothing listens here
 _HARMLESS = frozenset({"comment", "udp", "tcp"})  # their ports are said apart
 
@@ -139,9 +142,22 @@ def _conditions(rule: Any) -> Iterator[Condition]:
         if value and value not in (_EVERYWHERE, "ip"):
             yield Condition(subject, (value.removeprefix("!"),), negated=value.startswith("!"))
     for match in rule.matches:
-        if match.name not in _HARMLESS:
+        parameters = match.get_all_parameters()
+        if match.name == "conntrack" and parameters.keys() == {"ctstate"}:
+            yield _states(*parameters["ctstate"])
+        elif match.name not in _HARMLESS:
             yield Condition(Subject.OTHER, (match.name,))
         elif match.name != "comment":
-            for name, value in match.get_all_parameters().items():
-                port = name in ("dport", "sport") and len(value) == 1
-                yield Condition(Subject.PORT, (value[0].replace(":", "-"),) if port else ())
+            for name, value in parameters.items():
+                yield _ports(name, *value)
+
+
+def _states(*words: str) -> Condition:
+    negated, names = words[0] == "!", words[-1]
+    return Condition(Subject.STATE, tuple(names.lower().split(",")), negated)
+
+
+def _ports(name: str, *words: str) -> Condition:
+    if name not in _PORTS:
+        return Condition(Subject.OTHER, (name,))
+    return Condition(_PORTS[name], (words[-1].replace(":", "-"),), words[0] == "!")
