@@ -1,6 +1,8 @@
 """A gateway beside Docker, ufw, firewalld or an nft ruleset: what `check` says is enough for calls to work."""
 
 import json
+import re
+import time
 from typing import NamedTuple
 
 import pytest
@@ -108,3 +110,37 @@ def test_rules_of_iptables_legacy_need_nothing_added(house: House, ruleset: str)
         assert house.check() == []
         house.call_both_ways()
         neighbour.reload()
+
+
+def test_the_running_gateway_tells_each_trouble_once_while_it_lasts(house: House) -> None:
+    router, gateway = house.lab.net.router, house.gateway
+    neighbour = Neighbour(router, "firewalld.nft")
+    told = r"firewall: rule with handle \d+ of chain filter_FWD_internal .*; let them pass by a policy: firewall-cmd "
+    gateway.wait_log(told, timeout=5)
+    neighbour.reload()
+    neighbour = Neighbour(router, "plain.nft")
+    gateway.wait_log("firewall: the drop policy of chain forward in nft table inet house drops calls", timeout=5)
+    assert sum(bool(re.search(told, line)) for line in gateway.log) == 1
+    router.run("nft", "flush", "ruleset")
+    time.sleep(2)
+    seen = len(gateway.log)
+    neighbour.reload()
+    gateway.wait_log("firewall: the drop policy of chain forward in nft table inet house", after=seen, timeout=5)
+
+
+def test_a_gateway_that_starts_beside_them_tells_them(lab: Lab) -> None:
+    Neighbour(lab.net.router, "ufw.rules")
+    told = "firewall: the drop policy of chain FORWARD in nft table ip filter drops calls on their way from wan0"
+    line = lab.gateway().wait_log(told, timeout=5)
+    assert "; add to /etc/ufw/before.rules before COMMIT, then ufw reload: -A ufw-before-forward -i wan0" in line
+
+
+def test_where_another_program_ceases_to_hide_the_inside_networks_the_gateway_does(lab: Lab) -> None:
+    lab.net.router.run("iptables-legacy", "-t", "nat", "-F")
+    neighbour = Neighbour(lab.net.router, "plain.nft")
+    gateway = lab.gateway()
+    assert gateway.ask("status")["masquerade"] == "others"
+    lab.net.router.run("nft", "flush", "ruleset")
+    until("it does", lambda: gateway.ask("status")["masquerade"] == "ours", timeout=4)
+    neighbour.reload()
+    until("it does not", lambda: gateway.ask("status")["masquerade"] == "others", timeout=4)

@@ -189,7 +189,7 @@ def test_nft_rules_that_drop_calls_are_named(router: Namespace, ruleset: str, ex
         "table inet fw { chain pass { type filter hook forward priority 0; tcp dport 5060 drop; } }",
         "table inet fw { chain pass { type filter hook forward priority 0; udp dport 53 drop; } }",
         "table inet fw { chain pass { type filter hook forward priority 0; udp dport { 53, 123 } drop; } }",
-        "table inet fw { chain c { type filter hook prerouting priority -150; udp dport 30000-39999 drop; } }",
+        "table ip t { chain c { type filter hook prerouting priority -150; iif wan0 udp dport 30000-39999 drop; } }",
         "table inet fw { chain pass { type filter hook forward priority 0; udp dport 2000-2010 drop; } }",
         "table inet fw { chain pass { type filter hook forward priority 0; iifname { guest0, guest1 } drop; } }",
         "table inet fw { chain pass { type filter hook forward priority 0; policy drop; ct state established accept;"

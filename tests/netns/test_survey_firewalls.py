@@ -6,7 +6,7 @@ import pytest
 
 from rules.kernel.survey import Finding
 from tests.netns.stage import PEER, PHONE, ROUTER, Stage, stage
-from tests.netns.test_survey import nft, troubles
+from tests.netns.test_survey import iptables, nft, troubles
 from tests.support.neighbours import Neighbour
 from tests.support.netns import Namespace
 
@@ -82,6 +82,7 @@ def test_maps_and_named_sets_are_followed(router: Namespace, rules: str) -> None
         ("meta mark 7 drop", "accept"),
         ("iifname lan0 limit rate over 10/second drop", "accept"),
         ("meta mark 7 accept", "drop"),
+        ("ip saddr & 0.0.0.255 == 9 drop", "accept"),
         (f"ip daddr {PEER} accept; ip saddr {PEER} accept", "drop"),
     ],
 )
@@ -103,6 +104,7 @@ def test_what_cannot_be_judged_may_drop_calls(router: Namespace, rules: str, pol
         "ct state invalid drop",
         "udp dport { 53, 1900, 5353 } drop",
         "udp sport 53 drop",
+        "ip saddr & 0.0.0.255 == 9 udp dport 53 drop",
         "meta protocol ip6 drop",
     ],
 )
@@ -168,3 +170,10 @@ def test_a_translation_that_may_come_first_is_named(wired: Stage) -> None:
     [found] = troubles(router)
     assert "comes before our translation: calls then arrive elsewhere" in found.what
     assert ROUTER not in found.what
+
+
+def test_a_mask_with_holes_is_no_prefix(router: Namespace) -> None:
+    iptables(router, "-t mangle -A FORWARD -s 10.0.0.9/255.0.0.255 -j DROP")
+    found = troubles(router)
+    assert found
+    assert all(" may drop calls " in finding.what for finding in found)

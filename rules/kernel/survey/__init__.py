@@ -21,12 +21,24 @@ from rules.kernel.survey.machine import (
     rights_findings,
 )
 from rules.kernel.survey.masquerade import find_masquerade
+from rules.kernel.survey.nft_watch import NftWatch
 from rules.kernel.survey.nftables import read_nftables
 from rules.kernel.survey.rivals import find_rivals
 from rules.kernel.survey.traffic import Site
 from rules.kernel.topology import Topology
 
-__all__ = ["Finding", "Severity", "firewall_findings", "masquerade_present", "site_of", "survey"]
+__all__ = [
+    "Finding",
+    "NftWatch",
+    "Severity",
+    "Site",
+    "judge",
+    "masquerade_present",
+    "read_legacy",
+    "read_nftables",
+    "site_of",
+    "survey",
+]
 
 
 def survey(
@@ -47,7 +59,7 @@ def survey(
         *library_findings(any_port=any_port),
         *interface_findings(topology),
         *forwarding_findings(),
-        *firewall_findings(site),
+        *_firewall_findings(site),
         *port_findings(ports),
         *queue_findings(queue),
     ]
@@ -77,20 +89,23 @@ def site_of(
     )
 
 
-def firewall_findings(site: Site) -> list[Finding]:
+def judge(tables: Sequence[ForeignTable], site: Site) -> list[Finding]:
     """What other people's rules do to calls."""
-    try:
-        tables = _foreign_tables()
-    except NotPermittedError as error:
-        return [Finding(Severity.ERROR, "firewall", str(error), "run as root")]
-    except KernelError as error:
-        return [Finding(Severity.WARNING, "firewall", str(error), "look at it by hand")]
     troubles = [*find_barriers(tables, site), *find_rivals(tables, site)]
     if not troubles:
         troubles = [Finding(Severity.OK, "firewall", "no rule or policy known to drop or bend calls")]
     where = find_masquerade(tables, site.outside, site.networks, site.inside)
     what = where or "no rule of others hides the inside networks: outside.masquerade = true adds one"
     return [*find_sip_helper(tables), *troubles, Finding(Severity.OK, "masquerade", what)]
+
+
+def _firewall_findings(site: Site) -> list[Finding]:
+    try:
+        return judge(_foreign_tables(), site)
+    except NotPermittedError as error:
+        return [Finding(Severity.ERROR, "firewall", str(error), "run as root")]
+    except KernelError as error:
+        return [Finding(Severity.WARNING, "firewall", str(error), "look at it by hand")]
 
 
 def _foreign_tables() -> tuple[ForeignTable, ...]:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ _ACTIONS = {
     "REDIRECT": Action.DESTINATION_NAT,
 }
 _PORTS = {"dport": Subject.PORT, "sport": Subject.SOURCE_PORT}
+_ADDRESSES = (Subject.SOURCE, Subject.DESTINATION)
 _EVERYWHERE = "0.0.0.0/0.0.0.0"  # a rule's source that is not restricted, nothing listens here
 _HARMLESS = frozenset({"comment", "udp", "tcp"})  # their ports are said apart
 
@@ -140,7 +142,9 @@ def _conditions(rule: Any) -> Iterator[Condition]:
         (Subject.PROTOCOL, rule.protocol),
     ):
         if value and value not in (_EVERYWHERE, "ip"):
-            yield Condition(subject, (value.removeprefix("!"),), negated=value.startswith("!"))
+            bare = value.removeprefix("!")
+            understood = subject not in _ADDRESSES or _is_prefix(bare)
+            yield Condition(subject, (bare,) if understood else (), negated=value.startswith("!"))
     for match in rule.matches:
         parameters = match.get_all_parameters()
         if match.name == "conntrack" and parameters.keys() == {"ctstate"}:
@@ -150,6 +154,14 @@ def _conditions(rule: Any) -> Iterator[Condition]:
         elif match.name != "comment":
             for name, value in parameters.items():
                 yield _ports(name, *value)
+
+
+def _is_prefix(address: str) -> bool:
+    try:
+        IPv4Network(address, strict=False)
+    except ValueError:  # a mask with holes
+        return False
+    return True
 
 
 def _states(*words: str) -> Condition:

@@ -160,7 +160,10 @@ def _spelled(register: Register, first: bytes, last: bytes) -> list[str]:
 def _masked(register: Register, negated: bool, value: bytes) -> Condition:
     if register.subject not in (Subject.SOURCE, Subject.DESTINATION):
         return Condition(Subject.OTHER)
-    bits = sum(byte.bit_count() for byte in register.mask)
+    mask = register.mask.ljust(ADDRESS_LENGTH, b"\0")
+    bits = number(mask).bit_count()
+    if number(mask) != (0xFFFFFFFF << (32 - bits)) & 0xFFFFFFFF:
+        return Condition(register.subject)  # no prefix
     address = socket.inet_ntoa(value.ljust(ADDRESS_LENGTH, b"\0"))
     return Condition(register.subject, (f"{address}/{bits}",), negated)
 
