@@ -144,3 +144,38 @@ def test_where_another_program_ceases_to_hide_the_inside_networks_the_gateway_do
     until("it does", lambda: gateway.ask("status")["masquerade"] == "ours", timeout=4)
     neighbour.reload()
     until("it does not", lambda: gateway.ask("status")["masquerade"] == "others", timeout=4)
+
+
+def test_a_masquerade_that_is_asked_first_takes_the_audio_from_its_port_until_its_priority_is_changed(
+    house: House,
+) -> None:
+    router = house.lab.net.router
+    router.run("iptables-legacy", "-t", "nat", "-D", "POSTROUTING", "-o", "wan0", "-j", "MASQUERADE", check=False)
+    chain = "chain post {{ type nat hook postrouting priority {}; oifname wan0 masquerade\n}}"
+    ruleset = "table ip home\ndelete table ip home\ntable ip home {{\n" + chain + "\n}}\n"
+    router.run("nft", "-f", "-", stdin=ruleset.format("srcnat"))
+    _, public = connect(house.home, house.far, house.far.address, house.ear.address, house.mouth.address)
+    house.ear.send(house.mouth.address, 1)
+    assert public not in {packet.source for packet in house.mouth.hear(1)}
+    hang_up(house.home, house.far)
+    [trouble] = house.check()
+    assert "audio then leaves from other ports than announced" in trouble["what"]
+    assert trouble["advice"].endswith(" with: type nat hook postrouting priority srcnat + 1")
+    for _ in range(2):
+        router.run("nft", "-f", "-", stdin=ruleset.format("srcnat + 1"))
+        assert house.check() == []
+        house.call_both_ways()
+
+
+def test_a_masquerade_of_iptables_nft_is_better_left_to_the_gateway(house: House) -> None:
+    router = house.lab.net.router
+    rule = ("POSTROUTING", "-o", "wan0", "-j", "MASQUERADE")
+    router.run("iptables-nft", "-t", "nat", "-A", *rule)
+    until("it is theirs", lambda: house.gateway.ask("status")["masquerade"] == "others", timeout=4)
+    [trouble] = house.check()
+    assert "audio then leaves from other ports than announced" in trouble["what"]
+    assert trouble["advice"].startswith("delete that rule, and the gateway hides the inside networks ")
+    router.run("iptables-nft", "-t", "nat", "-D", *rule)
+    until("it is ours", lambda: house.gateway.ask("status")["masquerade"] == "ours", timeout=4)
+    assert house.check() == []
+    house.call_both_ways()

@@ -7,6 +7,7 @@ that always matches.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Network
 
 
@@ -171,8 +172,8 @@ def _settle(condition: Condition, passage: Passage) -> bool | None:
 def _within(prefixes: tuple[str, ...], values: tuple[str, ...]) -> bool | None:
     if all(covers(values, prefix) for prefix in prefixes):
         return bool(values) or None
-    networks = [IPv4Network(value, strict=False) for value in values]
-    apart = not any(IPv4Network(prefix).overlaps(network) for prefix in prefixes for network in networks)
+    networks = [_network(value) for value in values]
+    apart = not any(_network(prefix).overlaps(network) for prefix in prefixes for network in networks)
     return False if apart and values else None
 
 
@@ -200,4 +201,9 @@ def names_interface(pattern: str, name: str) -> bool:
 
 def covers(prefixes: Iterable[str], network: str) -> bool:
     """Whether every address of `network` is in one of the prefixes."""
-    return any(IPv4Network(network).subnet_of(IPv4Network(prefix, strict=False)) for prefix in prefixes)
+    return any(_network(network).subnet_of(_network(prefix)) for prefix in prefixes)
+
+
+@lru_cache(maxsize=4096)  # each is asked for again and again, by every kind of packets
+def _network(prefix: str) -> IPv4Network:
+    return IPv4Network(prefix, strict=False)

@@ -54,8 +54,8 @@ def _cure(table: ForeignTable, chain: ForeignChain, hook: Hook) -> str:
     if table.name == "ip nat" and chain.name == hook.name:
         if hook is Hook.POSTROUTING:
             return (
-                "have the gateway hide the inside networks instead: delete that rule, set outside.masquerade = true"
-                " and restart the gateway; or make that rule with iptables-legacy"
+                "delete that rule, and the gateway hides the inside networks (outside.masquerade = true);"
+                " or make the rule with iptables-legacy"
             )
         return "make that rule with iptables-legacy, or choose other ports in media.ports and sip.public_ports"
     return (
