@@ -36,20 +36,30 @@ def said(found: list[Finding], way: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("ruleset", "ways"),
+    ("ruleset", "ways", "what"),
     [
-        ("docker.rules", {OUT, IN}),
-        ("ufw.rules", {OUT, IN}),
-        ("firewalld.nft", {OUT}),
-        ("firewalld-policy.nft", set()),
+        ("docker.rules", (OUT, IN), ""),
+        ("ufw.rules", (OUT, IN), "the first packets of "),
+        ("firewalld.nft", (OUT,), "the first packets of "),
+        ("firewalld-policy.nft", (), ""),
     ],
 )
-def test_rules_as_their_programs_make_them_are_judged_right(router: Namespace, ruleset: str, ways: set[str]) -> None:
+def test_rules_as_their_programs_make_them_are_judged_right(
+    router: Namespace, ruleset: str, ways: tuple[str, ...], what: str
+) -> None:
     Neighbour(router, ruleset)
     found = troubles(router)
     assert len(found) == len(ways)
     for way in ways:
-        assert " drops calls " in said(found, way)
+        assert f" drops calls {way}: {what}SIP " in said(found, way)
+
+
+def test_answers_to_the_inside_need_more_than_what_lets_translated_flows_in(router: Namespace) -> None:
+    nft(router, chain("forward", "iifname lan0 accept; ct status dnat accept", policy="drop"))
+    [found] = troubles(router)
+    assert f"drops calls {IN}: SIP to the phones" in found.what
+    router.run("sh", "-ec", found.advice.partition(": ")[2])
+    assert troubles(router) == []
 
 
 def test_what_passes_once_the_phone_has_spoken_is_told_from_what_never_does(router: Namespace) -> None:
@@ -134,7 +144,14 @@ def test_what_hits_calls_is_named_with_the_kind_of_packets(router: Namespace, ru
 
 @pytest.mark.parametrize(
     ("priority", "dport", "blamed"),
-    [("-150", "20000-29999", True), ("-150", "16384", False), ("-50", "5060", True), ("-150", "5062-5999", True)],
+    [
+        ("-150", "20000-29999", True),
+        ("-150", "16384", False),
+        ("-50", "5060", True),
+        ("-150", "5062-5999", True),
+        ("-150", "30000-39999", False),
+        ("-50", "30000-39999", True),
+    ],
 )
 def test_before_and_after_translation_ports_are_other_ones(
     router: Namespace, priority: str, dport: str, blamed: bool
