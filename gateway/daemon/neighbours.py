@@ -81,9 +81,9 @@ class Neighbours:
         self._said &= {_named(finding) for finding in troubles}
         [masquerade] = [finding.what for finding in findings if finding.subject == "masquerade"]
         masquerade = _NUMBER.sub("", masquerade)
-        if masquerade != self._masquerade and self._masquerade:
+        if masquerade != self._masquerade:  # at first, too: it may have changed since the gateway asked
+            self._masquerade = masquerade
             await self._mend()
-        self._masquerade = masquerade
 
     def _say(self, finding: Finding) -> None:
         if _named(finding) not in self._said:

@@ -240,7 +240,7 @@ class Service:
 
     def _site(self) -> Site | None:
         sip, media = self._config.sip, self._config.media
-        if self._topology is None:
+        if self._topology is None or self._topology.address is None:
             return None
         return site_of(self._topology, sip.ports, sip.public_ports, media.ports)
 

@@ -141,9 +141,9 @@ def test_where_another_program_ceases_to_hide_the_inside_networks_the_gateway_do
     gateway = lab.gateway()
     assert gateway.ask("status")["masquerade"] == "others"
     lab.net.router.run("nft", "flush", "ruleset")
-    until("it does", lambda: gateway.ask("status")["masquerade"] == "ours", timeout=4)
+    until("it does", lambda: gateway.ask("status")["masquerade"] == "ours", timeout=8)
     neighbour.reload()
-    until("it does not", lambda: gateway.ask("status")["masquerade"] == "others", timeout=4)
+    until("it does not", lambda: gateway.ask("status")["masquerade"] == "others", timeout=8)
 
 
 def test_a_masquerade_that_is_asked_first_takes_the_audio_from_its_port_until_its_priority_is_changed(
@@ -171,11 +171,11 @@ def test_a_masquerade_of_iptables_nft_is_better_left_to_the_gateway(house: House
     router = house.lab.net.router
     rule = ("POSTROUTING", "-o", "wan0", "-j", "MASQUERADE")
     router.run("iptables-nft", "-t", "nat", "-A", *rule)
-    until("it is theirs", lambda: house.gateway.ask("status")["masquerade"] == "others", timeout=4)
+    until("it is theirs", lambda: house.gateway.ask("status")["masquerade"] == "others", timeout=8)
     [trouble] = house.check()
     assert "audio then leaves from other ports than announced" in trouble["what"]
     assert trouble["advice"].startswith("delete that rule, and the gateway hides the inside networks ")
     router.run("iptables-nft", "-t", "nat", "-D", *rule)
-    until("it is ours", lambda: house.gateway.ask("status")["masquerade"] == "ours", timeout=4)
+    until("it is ours", lambda: house.gateway.ask("status")["masquerade"] == "ours", timeout=8)
     assert house.check() == []
     house.call_both_ways()
