@@ -38,7 +38,12 @@ def look(config: Config) -> list[dict[str, str]]:
     topology = asyncio.run(LinkWatch().snapshot(config.inside.interface, config.outside.interface))
     sip = config.sip
     findings = survey(
-        topology, sip_ports=sip.ports, any_port=sip.any_port, media_ports=config.media.ports, queue=sip.queue
+        topology,
+        sip_ports=sip.ports,
+        any_port=sip.any_port,
+        public_ports=sip.public_ports,
+        media_ports=config.media.ports,
+        queue=sip.queue,
     )
     if config.outside.host:
         findings.append(asyncio.run(_look_up(config.outside.host)))

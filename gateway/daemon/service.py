@@ -22,6 +22,7 @@ from gateway.daemon import report
 from gateway.daemon.bans import BanKeeper
 from gateway.daemon.control import ControlServer
 from gateway.daemon.losses import Losses
+from gateway.daemon.neighbours import Neighbours
 from gateway.daemon.notify import Notifier, feed_watchdog, watchdog_interval
 from gateway.daemon.pipeline import Pipeline
 from gateway.daemon.registrars import follow_registrars
@@ -40,7 +41,7 @@ from rules.kernel.links import LinkWatch
 from rules.kernel.netfilter import Netfilter
 from rules.kernel.privileges import drop_privileges
 from rules.kernel.queue import PacketQueue
-from rules.kernel.survey import masquerade_present
+from rules.kernel.survey import Site, masquerade_present, site_of
 from rules.kernel.survey.machine import listening_ports
 from rules.kernel.topology import Topology
 from rules.model import Endpoint, Flood, Setup, Traffic
@@ -111,6 +112,7 @@ class Service:
             for task in (
                 self._follow(group),
                 RulesWatch(self._reconciler, self._pipeline, self._mend).watch_forever(),
+                Neighbours(self._netfilter, self._reconciler, self._site, self._mend).watch_forever(),
                 self._count_traffic(),
                 self._feed_watchdog(),
                 follow_registrars(self._engine),
@@ -251,6 +253,12 @@ class Service:
     async def _place_or_say(self, topology: Topology, setup: Setup) -> None:
         with _logged("not all follows yet"):  # the pipeline tries the rules again by itself
             await self._place(topology, setup)
+
+    def _site(self) -> Site | None:
+        sip, media = self._config.sip, self._config.media
+        if self._topology is None or self._topology.address is None:
+            return None
+        return site_of(self._topology, sip.ports, sip.public_ports, media.ports)
 
     async def _mend(self) -> None:
         """Make the rules anew where they differ, by what the router is now."""

@@ -21,24 +21,45 @@ from rules.kernel.survey.machine import (
     rights_findings,
 )
 from rules.kernel.survey.masquerade import find_masquerade
+from rules.kernel.survey.nft_watch import NftWatch
 from rules.kernel.survey.nftables import read_nftables
+from rules.kernel.survey.rivals import find_rivals
+from rules.kernel.survey.traffic import Site
 from rules.kernel.topology import Topology
 
-__all__ = ["Finding", "Severity", "masquerade_present", "survey"]
+__all__ = [
+    "Finding",
+    "NftWatch",
+    "Severity",
+    "Site",
+    "judge",
+    "masquerade_present",
+    "read_legacy",
+    "read_nftables",
+    "site_of",
+    "survey",
+]
 
 
 def survey(
-    topology: Topology, *, sip_ports: Sequence[int], any_port: bool, media_ports: tuple[int, int], queue: int
+    topology: Topology,
+    *,
+    sip_ports: Sequence[int],
+    any_port: bool,
+    public_ports: tuple[int, int],
+    media_ports: tuple[int, int],
+    queue: int,
 ) -> list[Finding]:
     """Everything worth knowing before the gateway runs on this machine."""
     ports = [("sip.ports", (port, port)) for port in sip_ports] + [("media.ports", media_ports)]
+    site = site_of(topology, sip_ports, public_ports, media_ports)
     return [
         *rights_findings(),
         *kernel_findings(any_port=any_port),
         *library_findings(any_port=any_port),
         *interface_findings(topology),
         *forwarding_findings(),
-        *_firewall_findings(topology, [span for _key, span in ports]),
+        *_firewall_findings(site),
         *port_findings(ports),
         *queue_findings(queue),
     ]
@@ -53,21 +74,38 @@ def masquerade_present(outside: str, networks: Sequence[str], inside: Sequence[s
     return find_masquerade(_foreign_tables(), outside, networks, inside)
 
 
-def _firewall_findings(topology: Topology, ports: Sequence[tuple[int, int]]) -> list[Finding]:
-    inside = [interface.name for interface in topology.inside]
-    outside = topology.outside.name
+def site_of(
+    topology: Topology, sip_ports: Sequence[int], public_ports: tuple[int, int], media_ports: tuple[int, int]
+) -> Site:
+    """Where the gateway stands, for firewalls."""
+    return Site(
+        inside=[interface.name for interface in topology.inside],
+        outside=topology.outside.name,
+        networks=topology.networks,
+        address=topology.address,
+        sip_ports=sip_ports,
+        public_ports=public_ports,
+        media_ports=media_ports,
+    )
+
+
+def judge(tables: Sequence[ForeignTable], site: Site) -> list[Finding]:
+    """What other people's rules do to calls."""
+    troubles = [*find_barriers(tables, site), *find_rivals(tables, site)]
+    if not troubles:
+        troubles = [Finding(Severity.OK, "firewall", "no rule or policy known to drop or bend calls")]
+    where = find_masquerade(tables, site.outside, site.networks, site.inside)
+    what = where or "no rule of others hides the inside networks: outside.masquerade = true adds one"
+    return [*find_sip_helper(tables), *troubles, Finding(Severity.OK, "masquerade", what)]
+
+
+def _firewall_findings(site: Site) -> list[Finding]:
     try:
-        tables = _foreign_tables()
+        return judge(_foreign_tables(), site)
     except NotPermittedError as error:
         return [Finding(Severity.ERROR, "firewall", str(error), "run as root")]
     except KernelError as error:
         return [Finding(Severity.WARNING, "firewall", str(error), "look at it by hand")]
-    barriers = find_barriers(tables, inside, outside, ports)
-    if not barriers:
-        barriers = [Finding(Severity.OK, "firewall", "no rule or policy known to drop calls")]
-    where = find_masquerade(tables, outside, topology.networks, inside)
-    what = where or "no rule of others hides the inside networks: outside.masquerade = true adds one"
-    return [*find_sip_helper(tables), *barriers, Finding(Severity.OK, "masquerade", what)]
 
 
 def _foreign_tables() -> tuple[ForeignTable, ...]:

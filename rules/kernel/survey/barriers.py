@@ -4,87 +4,101 @@ An ACCEPT ends only its own base chain: a packet must pass every base chain of i
 iptables-legacy. iptables-legacy's own FORWARD chain is none of them, for our ACCEPT stands in front there.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from rules.kernel.survey.finding import Finding, Severity
 from rules.kernel.survey.foreign import Action, Condition, ForeignChain, ForeignTable, Hook, Passage, Subject
+from rules.kernel.survey.remedies import Way, let_pass
+from rules.kernel.survey.traffic import Site, Traffic, traffic
 from rules.kernel.survey.walk import base_chains, steps
 
-_HOOKS = (Hook.PREROUTING, Hook.FORWARD, Hook.POSTROUTING)
+_HOOKS = (Hook.INGRESS, Hook.PREROUTING, Hook.FORWARD, Hook.POSTROUTING)
 _FATAL = (Action.DROP, Action.REJECT)
+# what never happens to packets of calls although it cannot be worked out: forged sources, other kinds of addresses
+_NEVER_MEANT = frozenset({"fib", "rpfilter", "addrtype", "pkttype", "physdev", "owner", "skuid"})
 
 
-def find_barriers(
-    tables: Sequence[ForeignTable], inside: Iterable[str], outside: str, ports: Sequence[tuple[int, int]]
-) -> list[Finding]:
-    """One warning for each rule or policy that drops calls between the interfaces, as far as can be told.
+@dataclass(slots=True)
+class _Barrier:
+    """What is known of one so far: the packets it stops, whether for certain, and whether only those that begin."""
 
-    `ports` are the ranges that calls use at the outside address.
-    """
-    passages = [
-        passage
-        for name in inside
-        for passage in (Passage(name, outside, dnated=False), Passage(outside, name, dnated=True))
-    ]
-    found: dict[str, Finding] = {}
+    where: str
+    said: str
+    chain: ForeignChain
+    table: ForeignTable
+    way: Way
+    kinds: list[str] = field(default_factory=list)
+    certain: bool = False
+    first_only: bool = True
+
+
+def find_barriers(tables: Sequence[ForeignTable], site: Site) -> list[Finding]:
+    """One warning for each rule or policy, and each way, that drops or may drop calls."""
+    found: dict[tuple[str, Way], _Barrier] = {}
     for hook in _HOOKS:
         for table, chain in base_chains(tables, hook):
             if table.legacy and chain.table == "filter":
                 continue
-            for passage in passages:
-                for barrier in _barriers(table, chain, passage, ports):
-                    found.setdefault(barrier, _finding(barrier, table, chain, passage))
-    return list(found.values())
+            for kind in traffic(site.inside):
+                if chain.devices and kind.first(site, chain).into not in chain.devices:
+                    continue
+                _judge(table, chain, kind, site, found)
+    return [_finding(barrier) for barrier in found.values()]
 
 
-def _barriers(
-    table: ForeignTable, chain: ForeignChain, passage: Passage, ports: Sequence[tuple[int, int]]
-) -> Iterator[str]:
-    path, reaches_policy = steps(table, chain, _as_seen(chain, passage))
+def _judge(
+    table: ForeignTable, chain: ForeignChain, kind: Traffic, site: Site, found: dict[tuple[str, Way], _Barrier]
+) -> None:
+    into, out = (kind.inside, site.outside) if kind.outward else (site.outside, kind.inside)
+    way = Way(into, out, outward=kind.outward)
+    first = kind.first(site, chain)
+    for passage in (first, *kind.later(site, chain)):
+        for where, said, certain in _stops(table, chain, kind, passage):
+            barrier = found.setdefault((where, way), _Barrier(where, said, chain, table, way))
+            if kind.name not in barrier.kinds:
+                barrier.kinds.append(kind.name)
+            barrier.certain |= certain
+            barrier.first_only &= passage is first
+
+
+def _stops(
+    table: ForeignTable, chain: ForeignChain, kind: Traffic, passage: Passage
+) -> Iterator[tuple[str, str, bool]]:
+    """Each rule or policy that stops such packets: its place, what it says, and whether it does so for certain."""
+    path, reaches_policy = steps(table, chain, passage)
+    certain = True
     for rule, rest in path:
-        if rule.action in _FATAL and all(_may_be_a_call(condition, ports) for condition in rest):
-            yield rule.where
+        hits = [kind.is_hit(condition, passage) for condition in rest]
+        if rule.action in _FATAL:
+            if False not in hits and not any(_is_harmless(condition) for condition in rest):
+                yield rule.where, rule.said, certain and None not in hits
+        elif rule.action is Action.ACCEPT and not any(_is_partial(condition) for condition in rest):
+            certain = False
     if reaches_policy and chain.policy_drop:
-        yield f"the drop policy of chain {chain.name} in {_title(table)}"
+        title = f"iptables-legacy table {table.name}" if table.legacy else f"nft table {table.name}"
+        yield f"the drop policy of chain {chain.name} in {title}", "", certain
 
 
-def _may_be_a_call(condition: Condition, ports: Sequence[tuple[int, int]]) -> bool:
-    if condition.subject is not Subject.PORT:
-        return False
-    for value in condition.values:
-        low, _, high = value.partition("-")
-        if any(int(low) <= last and first <= int(high or low) for first, last in ports):
-            return True
-    return not condition.values
+def _is_harmless(condition: Condition) -> bool:
+    return condition.subject is Subject.OTHER and bool(_NEVER_MEANT.intersection(condition.values))
 
 
-def _as_seen(chain: ForeignChain, passage: Passage) -> Passage:
-    # before routing a packet has no interface to leave by and no translated address
-    if chain.hook is Hook.PREROUTING:
-        return Passage(passage.into, "", dnated=False)
-    return passage
+def _is_partial(condition: Condition) -> bool:
+    """Whether an accept under this condition leaves others of these packets to what follows."""
+    ports = condition.subject in (Subject.PORT, Subject.SOURCE_PORT) and bool(condition.values)
+    return ports or _is_harmless(condition)
 
 
-def _finding(barrier: str, table: ForeignTable, chain: ForeignChain, passage: Passage) -> Finding:
-    way = f"{passage.into} to {passage.out}"
+def _finding(barrier: _Barrier) -> Finding:
+    said = f" ({barrier.said})" if barrier.said else ""
+    does = "drops" if barrier.certain else "may drop"
+    what = " and ".join(barrier.kinds)
+    if barrier.first_only:
+        what = f"the first packets of {what}"
     return Finding(
         Severity.WARNING,
         "firewall",
-        f"{barrier} drops calls on their way from {way}",
-        f"let them pass before it: {_cure(table, chain, passage)}",
+        f"{barrier.where}{said} {does} calls on their way from {barrier.way.into} to {barrier.way.out}: {what}",
+        let_pass(barrier.table, barrier.chain, barrier.way, first_only=barrier.first_only),
     )
-
-
-def _cure(table: ForeignTable, chain: ForeignChain, passage: Passage) -> str:
-    if table.legacy:
-        ways = f"-i {passage.into}" if chain.hook is not Hook.POSTROUTING else f"-o {passage.out}"
-        return f"iptables-legacy -t {table.name} -I {chain.name} {ways} -p udp -j ACCEPT"
-    ways = f"iifname {passage.into}"
-    if chain.hook is not Hook.PREROUTING:
-        ways += f" oifname {passage.out}"
-    which = "ct status dnat" if passage.dnated else "meta l4proto udp"
-    return f"nft insert rule {table.name} {chain.name} {ways} {which} accept"
-
-
-def _title(table: ForeignTable) -> str:
-    return f"iptables-legacy table {table.name}" if table.legacy else f"nft table {table.name}"

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,11 @@ _ACTIONS = {
     "RETURN": Action.RETURN,
     "MASQUERADE": Action.SOURCE_NAT,
     "SNAT": Action.SOURCE_NAT,
+    "DNAT": Action.DESTINATION_NAT,
+    "REDIRECT": Action.DESTINATION_NAT,
 }
+_PORTS = {"dport": Subject.PORT, "sport": Subject.SOURCE_PORT}
+_ADDRESSES = (Subject.SOURCE, Subject.DESTINATION)
 _EVERYWHERE = "0.0.0.0/0.0.0.0"  # a rule's source that is not restricted, nothing listens here
 _HARMLESS = frozenset({"comment", "udp", "tcp"})  # their ports are said apart
 
@@ -137,11 +142,34 @@ def _conditions(rule: Any) -> Iterator[Condition]:
         (Subject.PROTOCOL, rule.protocol),
     ):
         if value and value not in (_EVERYWHERE, "ip"):
-            yield Condition(subject, (value.removeprefix("!"),), negated=value.startswith("!"))
+            bare = value.removeprefix("!")
+            understood = subject not in _ADDRESSES or _is_prefix(bare)
+            yield Condition(subject, (bare,) if understood else (), negated=value.startswith("!"))
     for match in rule.matches:
-        if match.name not in _HARMLESS:
+        parameters = match.get_all_parameters()
+        if match.name == "conntrack" and parameters.keys() == {"ctstate"}:
+            yield _states(*parameters["ctstate"])
+        elif match.name not in _HARMLESS:
             yield Condition(Subject.OTHER, (match.name,))
         elif match.name != "comment":
-            for name, value in match.get_all_parameters().items():
-                port = name in ("dport", "sport") and len(value) == 1
-                yield Condition(Subject.PORT, (value[0].replace(":", "-"),) if port else ())
+            for name, value in parameters.items():
+                yield _ports(name, *value)
+
+
+def _is_prefix(address: str) -> bool:
+    try:
+        IPv4Network(address, strict=False)
+    except ValueError:  # a mask with holes
+        return False
+    return True
+
+
+def _states(*words: str) -> Condition:
+    negated, names = words[0] == "!", words[-1]
+    return Condition(Subject.STATE, tuple(names.lower().split(",")), negated)
+
+
+def _ports(name: str, *words: str) -> Condition:
+    if name not in _PORTS:
+        return Condition(Subject.OTHER, (name,))
+    return Condition(_PORTS[name], (words[-1].replace(":", "-"),), words[0] == "!")

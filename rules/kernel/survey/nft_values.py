@@ -11,14 +11,15 @@ from rules.kernel.survey.nfnetlink import attribute, attributes, dump, each_attr
 
 # <linux/netfilter/nf_tables.h>
 NFTABLES = 10
-FAMILIES = {1: "inet", 2: "ip"}  # those that see forwarded IPv4
+FAMILIES = {1: "inet", 2: "ip", 5: "netdev"}  # those that see forwarded IPv4
 ADDRESS_LENGTH = 4
 NOT_EQUAL = 1
 INDEX = "index"
 _LESS, _AT_MOST, _MORE, _AT_LEAST = 2, 3, 4, 5
 _GET_ELEMENTS = 13
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
-_ELEMENT_KEY, _ELEMENT_FLAGS = 1, 3
+_ELEMENT_KEY, _ELEMENT_DATA, _ELEMENT_FLAGS = 1, 2, 3
+_MOST_ELEMENTS = 4096
 _INTERVAL_END = 1
 _STATUS_DNATED = struct.pack("=I", 1 << 5)  # IPS_DST_NAT
 _LAST_PORT = 0xFFFF
@@ -26,15 +27,18 @@ _LENGTHS = {
     Subject.IN_INTERFACE: 16,  # IFNAMSIZ
     Subject.OUT_INTERFACE: 16,
     Subject.PROTOCOL: 1,
-    Subject.FAMILY: 1,
+    Subject.FAMILY: 2,
     Subject.PORT: 2,
+    Subject.SOURCE_PORT: 2,
+    Subject.STATE: 4,
     Subject.SOURCE: ADDRESS_LENGTH,
     Subject.DESTINATION: ADDRESS_LENGTH,
 }
 _NAMES = {
     Subject.PROTOCOL: {6: "tcp", 17: "udp"},
-    Subject.FAMILY: {2: "ip", 10: "ip6"},
+    Subject.FAMILY: {2: "ip", 10: "ip6", 0x0800: "ip", 0x86DD: "ip6"},
 }
+_STATES = {0: "invalid", 1: "established", 2: "related", 3: "new", 6: "untracked"}  # NF_CT_STATE_BIT()
 
 Range = tuple[bytes, bytes]
 """First and last value."""
@@ -59,16 +63,20 @@ def compared(register: Register, operator: int, value: bytes) -> Condition:
         if register.mask == _STATUS_DNATED:
             return Condition(Subject.WAS_DNATED, negated=operator != NOT_EQUAL)
         return Condition(Subject.OTHER, ("ct status",))
+    if register.subject is Subject.STATE and register.mask:
+        if any(value):
+            return Condition(Subject.OTHER, ("ct state",))
+        return Condition(Subject.STATE, _states(register.mask), negated=operator != NOT_EQUAL)
     if operator <= NOT_EQUAL:
         if register.mask:
             return _masked(register, operator == NOT_EQUAL, value)
         return one_of(register, [(value, value)], operator == NOT_EQUAL)
-    if register.subject is not Subject.PORT:
+    if register.subject not in (Subject.PORT, Subject.SOURCE_PORT):
         return Condition(Subject.OTHER)
     port = number(value)
     first = {_MORE: port + 1, _AT_LEAST: port}.get(operator, 0)
     last = {_LESS: port - 1, _AT_MOST: port}.get(operator, _LAST_PORT)
-    return Condition(Subject.PORT, (f"{first}-{last}",))
+    return Condition(register.subject, (f"{first}-{last}",))
 
 
 def one_of(register: Register, ranges: Sequence[Range], negated: bool) -> Condition:
@@ -79,23 +87,35 @@ def one_of(register: Register, ranges: Sequence[Range], negated: bool) -> Condit
         if not understood:
             return Condition(Subject.OTHER)
         values += understood
-    if register.subject is Subject.PORT and negated:
-        return Condition(Subject.PORT)
     return Condition(register.subject, tuple(values), negated)
 
 
 def read_set(table: str, name: str) -> list[Range]:
-    """The elements of a set of `table` (``inet fw4``), in order."""
+    """The elements of a set of `table` (``inet fw4``), in order; LookupError if they are too many."""
+    return _ranges([(key, ends) for key, ends, _verdict in _elements(table, name)])
+
+
+def read_verdicts(table: str, name: str) -> list[tuple[Range, bytes]]:
+    """The elements of a verdict map, in order, each with the attributes of its verdict; else as `read_set`."""
+    elements = _elements(table, name)
+    verdicts = {key: verdict for key, ends, verdict in elements if not ends}
+    return [(found, verdicts[found[0]]) for found in _ranges([(key, ends) for key, ends, _verdict in elements])]
+
+
+def _elements(table: str, name: str) -> list[tuple[bytes, bool, bytes]]:
     family_name, _, bare = table.partition(" ")
     family = next(code for code, word in FAMILIES.items() if word == family_name)
     question = attribute(_LIST_TABLE, bare.encode() + b"\0") + attribute(_LIST_SET, name.encode() + b"\0")
-    elements: list[tuple[bytes, bool]] = []
+    elements: list[tuple[bytes, bool, bytes]] = []
     for _family, row in dump(NFTABLES, _GET_ELEMENTS, question, family):
         for _kind, element in each_attribute(row.get(_LIST_ELEMENTS, b"")):
             found = attributes(element)
             ends = bool(number(found.get(_ELEMENT_FLAGS, b"")) & _INTERVAL_END)
-            elements.append((attributes(found[_ELEMENT_KEY])[1], ends))
-    return _ranges(sorted(elements, key=lambda element: (element[0], not element[1])))
+            verdict = attributes(found.get(_ELEMENT_DATA, b"")).get(2, b"")
+            elements.append((attributes(found[_ELEMENT_KEY])[1], ends, verdict))
+        if len(elements) > _MOST_ELEMENTS:
+            raise LookupError(name)
+    return sorted(elements, key=lambda element: (element[0], not element[1]))
 
 
 def _ranges(elements: Sequence[tuple[bytes, bool]]) -> list[Range]:
@@ -125,9 +145,11 @@ def _spelled(register: Register, first: bytes, last: bytes) -> list[str]:
         case Subject.IN_INTERFACE | Subject.OUT_INTERFACE if first == last:
             return [_interface(register, first)]
         case Subject.PROTOCOL | Subject.FAMILY if first == last:
-            return [_NAMES[register.subject].get(first[0], str(first[0]))]
-        case Subject.PORT:
-            return [f"{number(first)}-{number(last)}"]
+            return [_NAMES[register.subject].get(number(first), str(number(first)))]
+        case Subject.STATE if first == last and not register.mask:
+            return list(_states(first))
+        case Subject.PORT | Subject.SOURCE_PORT:
+            return [f"{number(first)}-{number(last)}" if first != last else str(number(first))]
         case Subject.SOURCE | Subject.DESTINATION if not register.mask:
             low, high = first.ljust(ADDRESS_LENGTH, b"\0"), last.ljust(ADDRESS_LENGTH, b"\xff")
             return [str(prefix) for prefix in summarize_address_range(IPv4Address(low), IPv4Address(high))]
@@ -138,9 +160,17 @@ def _spelled(register: Register, first: bytes, last: bytes) -> list[str]:
 def _masked(register: Register, negated: bool, value: bytes) -> Condition:
     if register.subject not in (Subject.SOURCE, Subject.DESTINATION):
         return Condition(Subject.OTHER)
-    bits = sum(byte.bit_count() for byte in register.mask)
+    mask = register.mask.ljust(ADDRESS_LENGTH, b"\0")
+    bits = number(mask).bit_count()
+    if number(mask) != (0xFFFFFFFF << (32 - bits)) & 0xFFFFFFFF:
+        return Condition(register.subject)  # no prefix
     address = socket.inet_ntoa(value.ljust(ADDRESS_LENGTH, b"\0"))
     return Condition(register.subject, (f"{address}/{bits}",), negated)
+
+
+def _states(mask: bytes) -> tuple[str, ...]:
+    bits = struct.unpack("=I", mask)[0]
+    return tuple(name for bit, name in _STATES.items() if bits >> bit & 1)
 
 
 def _interface(register: Register, value: bytes) -> str:

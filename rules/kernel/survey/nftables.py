@@ -2,7 +2,7 @@
 
 import struct
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rules.errors import KernelError, NotPermittedError
 from rules.kernel.survey.foreign import (
@@ -13,6 +13,7 @@ from rules.kernel.survey.foreign import (
     ForeignTable,
     Hook,
     Subject,
+    span,
 )
 from rules.kernel.survey.nfnetlink import Attributes, attributes, dump, each_attribute, number, text
 from rules.kernel.survey.nft_values import (
@@ -26,19 +27,31 @@ from rules.kernel.survey.nft_values import (
     compared,
     one_of,
     read_set,
+    read_verdicts,
 )
+from rules.kernel.survey.xt_values import matched
 
 # <linux/netfilter/nf_tables.h>
 _GET_CHAIN, _GET_RULE, _GET_OBJECT = 4, 7, 19
 _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5, 7
 _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS = 1, 2, 3, 4
 _OBJECT_TABLE, _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA = 1, 2, 3, 4
+_HOOK_NUMBER, _HOOK_PRIORITY, _HOOK_DEVICE, _HOOK_DEVICES = 1, 2, 3, 4
+_NETDEV = 5
 _CT_HELPER = 3
 _ACCEPT, _DROP = 1, 0
 _VERDICTS = {_DROP: Action.DROP, _ACCEPT: Action.ACCEPT, -3: Action.JUMP, -4: Action.GOTO, -5: Action.RETURN}
-_XT_TARGETS = {"REJECT": Action.REJECT, "MASQUERADE": Action.SOURCE_NAT, "SNAT": Action.SOURCE_NAT}
+_NAT = {0: Action.SOURCE_NAT, 1: Action.DESTINATION_NAT}  # enum nft_nat_types
+_XT_TARGETS = {
+    "REJECT": Action.REJECT,
+    "MASQUERADE": Action.SOURCE_NAT,
+    "SNAT": Action.SOURCE_NAT,
+    "DNAT": Action.DESTINATION_NAT,
+    "REDIRECT": Action.DESTINATION_NAT,
+}
 _XT_HELPER_NAME = slice(12, 28)  # struct xt_ct_target_info: flags, zone and two event masks come first
 _META = {
+    1: Subject.FAMILY,  # protocol, an EtherType
     4: Subject.IN_INTERFACE,  # iif, an index
     5: Subject.OUT_INTERFACE,  # oif
     6: Subject.IN_INTERFACE,  # iifname
@@ -47,15 +60,16 @@ _META = {
     16: Subject.PROTOCOL,
 }
 _META_INDEXES = (4, 5)
-_CT_STATUS = 2
+_CT = {0: Subject.STATE, 2: Subject.WAS_DNATED}  # state, status
 _LOADED_INTO = 1
 _LOOKUP_SET, _LOOKUP_REGISTER, _LOOKUP_INTO, _LOOKUP_FLAGS = 1, 2, 3, 5
 _LOOKUP_INVERTED = 1
-_ANONYMOUS = "__set"
 _NETWORK_HEADER, _TRANSPORT_HEADER = 1, 2
-_PORT_OFFSETS = (0, 2)
+_PORT_OFFSETS = {0: Subject.SOURCE_PORT, 2: Subject.PORT}
 _PROTOCOL_FIELD = (9, 1)
 _ADDRESSES = {12: Subject.SOURCE, 16: Subject.DESTINATION}
+_VERDICT_REGISTER = 0
+_PORTS = (Subject.PORT, Subject.SOURCE_PORT)
 _WITHOUT_EFFECT = frozenset({"counter", "log", "notrack"})
 
 
@@ -66,6 +80,7 @@ class _Reading:
     action: Action = Action.OTHER
     target: str = ""
     conditions: list[Condition] = field(default_factory=list)
+    branches: list[tuple[Condition, Action, str]] = field(default_factory=list)
     registers: dict[int, Register] = field(default_factory=dict)
 
 
@@ -82,15 +97,15 @@ def read_nftables() -> tuple[ForeignTable, ...]:
             if family in FAMILIES:
                 table = f"{FAMILIES[family]} {text(row[_RULE_TABLE])}"
                 chain = text(row[_RULE_CHAIN])
-                rules.setdefault((table, chain), []).append(_rule(table, chain, row, helpers))
+                rules.setdefault((table, chain), []).extend(_rules(table, chain, row, helpers))
     except NotPermittedError:
         raise
     except KernelError:
         return ()
     tables: dict[str, dict[str, ForeignChain]] = {}
-    for table, name, hook, nat, policy_drop in chains:
-        found = tuple(rules.get((table, name), ()))
-        tables.setdefault(table, {})[name] = ForeignChain(table, name, found, hook, nat, policy_drop)
+    for chain_row in chains:
+        found = tuple(rules.get((chain_row.table, chain_row.name), ()))
+        tables.setdefault(chain_row.table, {})[chain_row.name] = replace(chain_row, rules=found)
     return tuple(ForeignTable(name, False, held) for name, held in tables.items())
 
 
@@ -105,18 +120,42 @@ def _sip_helpers() -> set[tuple[str, str]]:
     }
 
 
-def _chain_row(family: int, row: Attributes) -> tuple[str, str, Hook | None, bool, bool]:
-    hook = None
+def _chain_row(family: int, row: Attributes) -> ForeignChain:
+    hook: Hook | None = None
+    priority = 0
+    devices: tuple[str, ...] = ()
     if _CHAIN_HOOK in row:
-        with suppress(ValueError):  # ingress and egress are not ours to judge
-            hook = Hook(number(attributes(row[_CHAIN_HOOK])[1]))
-    table = f"{FAMILIES[family]} {text(row[_CHAIN_TABLE])}"
-    nat = text(row.get(_CHAIN_TYPE, b"")) == "nat"
-    policy_drop = _CHAIN_POLICY in row and number(row[_CHAIN_POLICY]) == _DROP
-    return table, text(row[_CHAIN_NAME]), hook, nat, policy_drop
+        where = attributes(row[_CHAIN_HOOK])
+        priority = int.from_bytes(where[_HOOK_PRIORITY], "big", signed=True)
+        hook = _hook(family, number(where[_HOOK_NUMBER]))
+        names = (where.get(_HOOK_DEVICE), *_values(where.get(_HOOK_DEVICES, b"")))
+        devices = tuple(dict.fromkeys(text(name) for name in names if name))
+    return ForeignChain(
+        table=f"{FAMILIES[family]} {text(row[_CHAIN_TABLE])}",
+        name=text(row[_CHAIN_NAME]),
+        rules=(),
+        hook=hook,
+        nat=text(row.get(_CHAIN_TYPE, b"")) == "nat",
+        policy_drop=_CHAIN_POLICY in row and number(row[_CHAIN_POLICY]) == _DROP,
+        priority=priority,
+        devices=devices,
+    )
 
 
-def _rule(table: str, chain: str, row: Attributes, helpers: set[tuple[str, str]]) -> ForeignRule:
+def _values(data: bytes) -> list[bytes]:
+    return [value for _kind, value in each_attribute(data)]
+
+
+def _hook(family: int, code: int) -> Hook | None:
+    if family == _NETDEV:
+        return Hook.INGRESS if code == 0 else None  # egress has no forwarded packet of its own
+    with suppress(ValueError):
+        return Hook(code)
+    return None
+
+
+def _rules(table: str, chain: str, row: Attributes, helpers: set[tuple[str, str]]) -> list[ForeignRule]:
+    """A rule, or one for each verdict of its map."""
     where = f"rule with handle {number(row[_RULE_HANDLE])} of chain {chain} in nft table {table}"
     reading = _Reading()
     try:
@@ -125,8 +164,14 @@ def _rule(table: str, chain: str, row: Attributes, helpers: set[tuple[str, str]]
             _read(text(expression[1]), attributes(expression.get(2, b"")), reading, table, helpers)
     except (LookupError, ValueError, struct.error):
         # a shape this kernel has and we do not know: nothing is known of what the rule does
-        return ForeignRule(where, Action.OTHER, (Condition(Subject.OTHER),))
-    return ForeignRule(where, reading.action, tuple(reading.conditions), reading.target)
+        return [ForeignRule(where, Action.OTHER, (Condition(Subject.OTHER),))]
+    conditions = tuple(reading.conditions)
+    if reading.branches:
+        return [
+            ForeignRule(where, action, (*conditions, condition), target)
+            for condition, action, target in reading.branches
+        ]
+    return [ForeignRule(where, reading.action, conditions, reading.target)]
 
 
 def _read(name: str, data: Attributes, reading: _Reading, table: str, helpers: set[tuple[str, str]]) -> None:
@@ -136,8 +181,9 @@ def _read(name: str, data: Attributes, reading: _Reading, table: str, helpers: s
         case "masq":
             reading.action = Action.SOURCE_NAT
         case "nat":
-            if number(data[1]) == 0:  # NFT_NAT_SNAT
-                reading.action = Action.SOURCE_NAT
+            reading.action = _NAT[number(data[1])]
+        case "redir":
+            reading.action = Action.DESTINATION_NAT
         case "reject":
             reading.action = Action.REJECT
         case "target":
@@ -154,25 +200,45 @@ def _read(name: str, data: Attributes, reading: _Reading, table: str, helpers: s
             reading.registers[number(data[2])] = Register(register.subject, register.kind, mask)
         case "cmp":
             value = attributes(data[3]).get(1, b"")
-            reading.conditions.append(compared(_register(reading, data), number(data[2]), value))
+            _narrow(reading.conditions, compared(_register(reading, data), number(data[2]), value))
         case "range":
             ends = attributes(data[3])[1], attributes(data[4])[1]
             negated = number(data[2]) == NOT_EQUAL
             reading.conditions.append(one_of(_register(reading, data), [ends], negated))
         case "lookup":
-            reading.conditions.append(_looked_up(data, reading, table))
-        case "match" if text(data[1]) == "comment":
-            pass
+            _look_up(data, reading, table)
+        case "match":
+            reading.conditions += matched(text(data[1]), number(data[2]), data[3])
         case _ if name not in _WITHOUT_EFFECT:
             reading.conditions.append(Condition(Subject.OTHER, (name,)))
 
 
+def _narrow(conditions: list[Condition], added: Condition) -> None:
+    """A range of ports comes as two comparisons."""
+    last = conditions[-1] if conditions else None
+    if (
+        last
+        and last.subject is added.subject
+        and len(last.values) == len(added.values) == 1
+        and added.subject in _PORTS
+        and not (last.negated or added.negated)
+    ):
+        (one_first, one_last), (first, end) = span(*last.values), span(*added.values)
+        conditions[-1] = replace(last, values=(f"{max(one_first, first)}-{min(one_last, end)}",))
+    else:
+        conditions.append(added)
+
+
 def _read_verdict(data: Attributes, reading: _Reading) -> None:
-    verdict = attributes(attributes(data[2]).get(2, b""))
+    verdict = attributes(data[2]).get(2, b"")
     if verdict:
-        code = int.from_bytes(verdict[1], "big", signed=True)
-        reading.action = _VERDICTS.get(code, Action.OTHER)
-        reading.target = text(verdict.get(2, b""))
+        reading.action, reading.target = _verdict(verdict)
+
+
+def _verdict(data: bytes) -> tuple[Action, str]:
+    verdict = attributes(data)
+    code = int.from_bytes(verdict[1], "big", signed=True)
+    return _VERDICTS.get(code, Action.OTHER), text(verdict.get(2, b""))
 
 
 def _read_xt_target(data: Attributes, reading: _Reading) -> None:
@@ -187,13 +253,19 @@ def _register(reading: _Reading, data: Attributes, kind: int = 1) -> Register:
     return reading.registers.get(number(data[kind]), UNKNOWN)
 
 
-def _looked_up(data: Attributes, reading: _Reading, table: str) -> Condition:
+def _look_up(data: Attributes, reading: _Reading, table: str) -> None:
     name = text(data[_LOOKUP_SET])
-    # maps give verdicts of their own, and sets with a name may be large and change at any time
-    if _LOOKUP_INTO in data or not name.startswith(_ANONYMOUS):
-        return Condition(Subject.OTHER, (name,))
-    negated = _LOOKUP_FLAGS in data and bool(number(data[_LOOKUP_FLAGS]) & _LOOKUP_INVERTED)
-    return one_of(_register(reading, data, _LOOKUP_REGISTER), read_set(table, name), negated)
+    register = _register(reading, data, _LOOKUP_REGISTER)
+    if _LOOKUP_INTO not in data:
+        negated = _LOOKUP_FLAGS in data and bool(number(data[_LOOKUP_FLAGS]) & _LOOKUP_INVERTED)
+        reading.conditions.append(one_of(register, read_set(table, name), negated))
+    elif number(data[_LOOKUP_INTO]) != _VERDICT_REGISTER:
+        reading.registers[number(data[_LOOKUP_INTO])] = UNKNOWN
+    else:
+        for one, verdict in read_verdicts(table, name):
+            reading.branches.append((one_of(register, [one], negated=False), *_verdict(verdict)))
+        # a map without elements has no verdict
+        reading.action = Action.OTHER
 
 
 def _loaded(name: str, data: Attributes) -> Register:
@@ -201,10 +273,10 @@ def _loaded(name: str, data: Attributes) -> Register:
         key = number(data[2])
         return Register(_META.get(key, Subject.OTHER), INDEX if key in _META_INDEXES else "")
     if name == "ct":
-        return Register(Subject.WAS_DNATED if number(data[2]) == _CT_STATUS else Subject.OTHER)
+        return Register(_CT.get(number(data[2]), Subject.OTHER))
     base, offset, length = number(data[2]), number(data[3]), number(data[4])
     if base == _TRANSPORT_HEADER and offset in _PORT_OFFSETS:
-        return Register(Subject.PORT)
+        return Register(_PORT_OFFSETS[offset])
     if base == _NETWORK_HEADER and (offset, length) == _PROTOCOL_FIELD:
         return Register(Subject.PROTOCOL)
     if base == _NETWORK_HEADER and length <= ADDRESS_LENGTH:

@@ -22,6 +22,8 @@ class _End(Enum):
     DECIDED = "decided"
 
 
+_FINAL = (Action.ACCEPT, Action.DROP, Action.REJECT, Action.SOURCE_NAT, Action.DESTINATION_NAT)
+
 Step = tuple[ForeignRule, tuple[Condition, ...]]
 
 
@@ -62,6 +64,6 @@ def _follow(
         found.append((rule, rest))
         if not rest and rule.action is Action.RETURN:
             return _End.THROUGH
-        if not rest and rule.action in (Action.ACCEPT, Action.DROP, Action.REJECT, Action.SOURCE_NAT):
+        if not rest and rule.action in _FINAL:
             return _End.DECIDED
     return _End.THROUGH
