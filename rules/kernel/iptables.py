@@ -7,7 +7,7 @@ read, change, commit, and again from the start if somebody who takes no lock cam
 import ctypes
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from rules import owner
@@ -27,14 +27,14 @@ _MATCH = struct.Struct("=H29sB")  # size, name, revision; its data follows
 
 
 class Tables:
-    """Changes and reads our chains in the three tables."""
+    """Changes and reads our chains in these tables."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Collection[TableName] = TABLES) -> None:
         # unless told, python-iptables looks for a jump's target in every table and so makes those not used yet
-        iptc.Table.existing_table_names.update({"raw": False, "security": False})
-        iptc.Table.existing_table_names.update(dict.fromkeys(TABLES, True))
+        iptc.Table.existing_table_names.update({name: name in tables for name in iptc.Table.ALL})
         self._blobs = Blobs()
-        self.watch = TableWatch()
+        self._names = tables
+        self.watch = TableWatch(tables)
 
     def read(self) -> tuple[dict[Place, tuple[str, ...]], dict[Place, tuple[str, ...]]]:
         """The marks in our own chains, and in those of others that have one.
@@ -44,7 +44,7 @@ class Tables:
         chains: dict[Place, tuple[str, ...]] = {}
         jumps: dict[Place, tuple[str, ...]] = {}
         in_use = tables_in_use()  # to open another one would create it
-        for name in (each for each in TABLES if each in in_use):
+        for name in (each for each in self._names if each in in_use):
             table = _open(name)
             for chain in [each.name for each in table.chains]:
                 comments = [comment for _entry, comment in _rules(table, chain)]
