@@ -30,8 +30,6 @@ class Tables:
     """Changes and reads our chains in these tables."""
 
     def __init__(self, tables: Collection[TableName] = TABLES) -> None:
-        # unless told, python-iptables looks for a jump's target in every table and so makes those not used yet
-        iptc.Table.existing_table_names.update({name: name in tables for name in iptc.Table.ALL})
         self._blobs = Blobs()
         self._names = tables
         self.watch = TableWatch(tables)
@@ -57,6 +55,8 @@ class Tables:
 
     def commit(self, change: TableDelta) -> None:
         """Make the changes of one table, all or none."""
+        # unless told, python-iptables looks for a jump's target in every table and so makes those not used yet
+        iptc.Table.existing_table_names.update({name: name in self._names for name in iptc.Table.ALL})
         of_jumps = bool(change.jump or change.unjump)
         for left in reversed(range(_TRIES)):
             try:

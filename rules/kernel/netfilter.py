@@ -36,7 +36,7 @@ class Netfilter:
 
     async def commit(self, delta: Delta) -> None:
         """See Backend."""
-        await self.call(lambda: self._rules.commit(delta))
+        await self.call(lambda: self._commit(delta))
 
     async def disturbances(self) -> int:
         """See Backend."""
@@ -59,3 +59,8 @@ class Netfilter:
         await asyncio.to_thread(self._thread.shutdown)
         self._rules.close()
         self._conntrack.close()
+
+    def _commit(self, delta: Delta) -> None:
+        self._rules.commit(delta)
+        if any(change.replace for change in delta.tables):
+            self._rules.sweep()  # once these hold, so that calls go on

@@ -25,6 +25,10 @@ class Variant(Protocol):
         """What the counting sets have counted."""
         ...
 
+    def sweep(self) -> None:
+        """Take away what the other variant left."""
+        ...
+
     def close(self) -> None:
         """Let go; the rules stay."""
         ...

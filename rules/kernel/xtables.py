@@ -3,10 +3,12 @@
 from collections.abc import Collection
 from contextlib import ExitStack
 
-from rules.diff import TABLES, Actual, Delta
+from rules.diff import TABLES, Actual, Delta, compare
+from rules.errors import UnsupportedError
 from rules.kernel.ipsets import Sets
 from rules.kernel.iptables import Tables
-from rules.ruleset import Element, TableName
+from rules.kernel.nftables.table import Table
+from rules.ruleset import Element, Ruleset, TableName
 
 
 class Xtables:
@@ -49,6 +51,17 @@ class Xtables:
     def packets(self) -> dict[Element, int]:
         """See Variant."""
         return self._sets.packets()
+
+    def sweep(self) -> None:
+        """See Variant."""
+        table = Table()
+        try:
+            if delta := compare(Ruleset(), table.read()).delta:
+                table.commit(delta)
+        except UnsupportedError:
+            pass  # nothing is left where there is no nftables
+        finally:
+            table.close()
 
     def close(self) -> None:
         """See Variant."""
