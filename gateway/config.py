@@ -110,6 +110,14 @@ class Media(msgspec.Struct, frozen=True):
     longest: _Seconds = 86400.0
 
 
+class Rules(msgspec.Struct, frozen=True):
+    """What keeps the rules in the kernel."""
+
+    backend: Annotated[
+        Literal["auto", "iptables", "nftables"], Meta(description='"auto", "iptables" or "nftables"')
+    ] = "auto"
+
+
 class Control(msgspec.Struct, frozen=True):
     """Where the running gateway answers the other commands, and which group beside root may give them."""
 
@@ -127,6 +135,7 @@ class Config(msgspec.Struct, frozen=True):
     sip: Sip = Sip()
     media: Media = Media()
     control: Control = Control()
+    rules: Rules = Rules()
 
 
 def load(

@@ -26,6 +26,7 @@ from gateway.engine import Engine, Settings
 from gateway.errors import ControlError, ResolveError
 from gateway.networks import Networks
 from rules.errors import KernelError, SipmasqError
+from rules.kernel.choice import choose, open_variant
 from rules.kernel.claim import Claim
 from rules.kernel.forwarding import forwarding_is_on, set_forwarding
 from rules.kernel.inject import Injector
@@ -53,7 +54,9 @@ class Service:
         self._config = config = load()
         self._loop = asyncio.get_running_loop()
         self._notifier = Notifier()
-        self._netfilter = Netfilter()
+        choice = choose(config.rules.backend)
+        log.info("rules by %s: %s", choice.backend, choice.why)
+        self._netfilter = Netfilter(open_variant(choice))
         self._reconciler = Reconciler(self._netfilter)
         self._injector = Injector()
         self._claim = Claim()

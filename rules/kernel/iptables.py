@@ -16,8 +16,8 @@ from rules.errors import KernelError, NotPermittedError, UnsupportedError
 from rules.kernel.blobs import Blobs
 from rules.kernel.libraries import iptc
 from rules.kernel.lock import xtables_lock
-from rules.kernel.survey.legacy import tables_in_use
 from rules.kernel.table_watch import TableWatch
+from rules.kernel.tables_in_use import tables_in_use
 from rules.ruleset import TableName
 
 _TRIES = 10

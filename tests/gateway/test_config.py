@@ -20,6 +20,7 @@ from gateway.config import (
     Outside,
     PortRange,
     Prefix,
+    Rules,
     Sip,
     load,
 )
@@ -59,6 +60,7 @@ def test_the_interfaces_are_enough(file: Path) -> None:
         True,
     )
     assert (read.sip.callers, read.inside.media_hosts) == ("known", ())
+    assert read.rules.backend == "auto"
     assert (read.control.socket, read.control.group) == (Path("/run/sipmasq/control.sock"), "")
 
 
@@ -85,6 +87,8 @@ def test_everything_can_be_said(file: Path) -> None:
         source = "any"
         silence = 0.5
         longest = 7200
+        [rules]
+        backend = "nftables"
     """)
     assert load(file) == Config(
         Inside(Interfaces(("lan0", "lan1")), (Prefix("10.0.0.128/25"), Prefix("10.0.0.9"))),
@@ -100,6 +104,7 @@ def test_everything_can_be_said(file: Path) -> None:
         ),
         Media(PortRange((40001, 40004)), source="any", silence=0.5, longest=7200),
         Control(Path("/srv/other.sock"), group="daemon"),
+        Rules("nftables"),
     )
 
 

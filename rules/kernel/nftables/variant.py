@@ -9,7 +9,7 @@ from dataclasses import replace
 from rules import owner
 from rules.diff import TABLES, Actual, Delta, compare
 from rules.kernel.nftables.table import Table, in_both
-from rules.kernel.survey.legacy import tables_in_use
+from rules.kernel.tables_in_use import tables_in_use
 from rules.kernel.xtables import Xtables
 from rules.ruleset import Element, Ruleset, TableName
 

@@ -7,6 +7,8 @@ belong in the one thread that uses python-iptables.
 from collections.abc import Sequence
 
 from rules.errors import KernelError, NotPermittedError
+from rules.kernel.choice import Backend
+from rules.kernel.survey.backend import backend_findings, legacy_tables
 from rules.kernel.survey.barriers import find_barriers
 from rules.kernel.survey.features import kernel_findings, library_findings
 from rules.kernel.survey.finding import Finding, Severity
@@ -28,17 +30,26 @@ __all__ = ["Finding", "Severity", "masquerade_present", "survey"]
 
 
 def survey(
-    topology: Topology, *, sip_ports: Sequence[int], any_port: bool, media_ports: tuple[int, int], queue: int
+    topology: Topology,
+    *,
+    sip_ports: Sequence[int],
+    any_port: bool,
+    media_ports: tuple[int, int],
+    queue: int,
+    backend: Backend = "iptables",
 ) -> list[Finding]:
     """Everything worth knowing before the gateway runs on this machine."""
     ports = [("sip.ports", (port, port)) for port in sip_ports] + [("media.ports", media_ports)]
+    choice, chosen = backend_findings(backend)
+    tables = legacy_tables(choice)
     return [
         *rights_findings(),
-        *kernel_findings(any_port=any_port),
-        *library_findings(any_port=any_port),
+        *chosen,
+        *kernel_findings(any_port=any_port, tables=tables),
+        *(library_findings(any_port=any_port) if tables else ()),
         *interface_findings(topology),
         *forwarding_findings(),
-        *_firewall_findings(topology, [span for _key, span in ports]),
+        *_firewall_findings(topology, [span for _key, span in ports], by_iptables="filter" in tables),
         *port_findings(ports),
         *queue_findings(queue),
     ]
@@ -53,7 +64,7 @@ def masquerade_present(outside: str, networks: Sequence[str], inside: Sequence[s
     return find_masquerade(_foreign_tables(), outside, networks, inside)
 
 
-def _firewall_findings(topology: Topology, ports: Sequence[tuple[int, int]]) -> list[Finding]:
+def _firewall_findings(topology: Topology, ports: Sequence[tuple[int, int]], *, by_iptables: bool) -> list[Finding]:
     inside = [interface.name for interface in topology.inside]
     outside = topology.outside.name
     try:
@@ -62,7 +73,7 @@ def _firewall_findings(topology: Topology, ports: Sequence[tuple[int, int]]) -> 
         return [Finding(Severity.ERROR, "firewall", str(error), "run as root")]
     except KernelError as error:
         return [Finding(Severity.WARNING, "firewall", str(error), "look at it by hand")]
-    barriers = find_barriers(tables, inside, outside, ports)
+    barriers = find_barriers(tables, inside, outside, ports, by_iptables=by_iptables)
     if not barriers:
         barriers = [Finding(Severity.OK, "firewall", "no rule or policy known to drop calls")]
     where = find_masquerade(tables, outside, topology.networks, inside)

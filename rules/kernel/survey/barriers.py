@@ -1,7 +1,7 @@
 """Rules and policies elsewhere that throw away what ours let through.
 
 An ACCEPT ends only its own base chain: a packet must pass every base chain of its hook, in nft tables and in
-iptables-legacy. iptables-legacy's own FORWARD chain is none of them, for our ACCEPT stands in front there.
+iptables-legacy. Where our ACCEPT stands in iptables-legacy's own FORWARD chain, in front, that is none of them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,11 +15,16 @@ _FATAL = (Action.DROP, Action.REJECT)
 
 
 def find_barriers(
-    tables: Sequence[ForeignTable], inside: Iterable[str], outside: str, ports: Sequence[tuple[int, int]]
+    tables: Sequence[ForeignTable],
+    inside: Iterable[str],
+    outside: str,
+    ports: Sequence[tuple[int, int]],
+    *,
+    by_iptables: bool = True,
 ) -> list[Finding]:
     """One warning for each rule or policy that drops calls between the interfaces, as far as can be told.
 
-    `ports` are the ranges that calls use at the outside address.
+    `ports` are the ranges that calls use at the outside address; `by_iptables` is where our own rules stand.
     """
     passages = [
         passage
@@ -29,7 +34,7 @@ def find_barriers(
     found: dict[str, Finding] = {}
     for hook in _HOOKS:
         for table, chain in base_chains(tables, hook):
-            if table.legacy and chain.table == "filter":
+            if by_iptables and table.legacy and chain.table == "filter":
                 continue
             for passage in passages:
                 for barrier in _barriers(table, chain, passage, ports):

@@ -4,6 +4,7 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from rules import owner
 from rules.errors import KernelError, NotPermittedError
 from rules.kernel.survey.foreign import (
     Action,
@@ -34,6 +35,7 @@ _CHAIN_TABLE, _CHAIN_NAME, _CHAIN_HOOK, _CHAIN_POLICY, _CHAIN_TYPE = 1, 3, 4, 5,
 _RULE_TABLE, _RULE_CHAIN, _RULE_HANDLE, _RULE_EXPRESSIONS = 1, 2, 3, 4
 _OBJECT_TABLE, _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA = 1, 2, 3, 4
 _CT_HELPER = 3
+_OURS = f"ip {owner.NAME}"
 _ACCEPT, _DROP = 1, 0
 _VERDICTS = {_DROP: Action.DROP, _ACCEPT: Action.ACCEPT, -3: Action.JUMP, -4: Action.GOTO, -5: Action.RETURN}
 _XT_TARGETS = {"REJECT": Action.REJECT, "MASQUERADE": Action.SOURCE_NAT, "SNAT": Action.SOURCE_NAT}
@@ -70,12 +72,13 @@ class _Reading:
 
 
 def read_nftables() -> tuple[ForeignTable, ...]:
-    """Every nft table that sees forwarded IPv4; none where the kernel has no nftables.
+    """Every nft table that sees forwarded IPv4 but our own; none where the kernel has no nftables.
 
     NotPermittedError if they may not be read.
     """
     try:
-        chains = [_chain_row(family, row) for family, row in dump(NFTABLES, _GET_CHAIN) if family in FAMILIES]
+        rows = [_chain_row(family, row) for family, row in dump(NFTABLES, _GET_CHAIN) if family in FAMILIES]
+        chains = [row for row in rows if row[0] != _OURS]
         helpers = _sip_helpers()
         rules: dict[tuple[str, str], list[ForeignRule]] = {}
         for family, row in dump(NFTABLES, _GET_RULE):
