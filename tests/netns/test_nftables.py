@@ -18,12 +18,13 @@ from rules.kernel.netlink import Netlink
 from rules.kernel.nftables.table import Table
 from rules.kernel.nftables.variant import Nftables
 from rules.kernel.survey import Severity, survey
+from rules.kernel.variant import Variant
 from rules.kernel.xtables import Xtables
 from rules.model import Endpoint, Forward, Purpose
 from rules.plan import plan
 from rules.reconcile import Cleaned, Reconciler
 from rules.ruleset import Element, Entry
-from tests.netns.stage import PEER, PHONE, ROUTER, RTP, SETUP, Scene, Stage, listing, other_phone, stage
+from tests.netns.stage import PEER, PHONE, ROUTER, RTP, SETUP, VARIANTS, Scene, Stage, listing, other_phone, stage
 from tests.rules.cases import CASES
 from tests.support.netns import Namespace, hosts
 
@@ -267,11 +268,9 @@ def test_a_drop_by_others_holds_and_is_named(fresh: Stage) -> None:
 
 @pytest.mark.parametrize(("first", "then"), [("iptables", "nftables"), ("nftables", "iptables")])
 def test_one_variant_takes_over_from_the_other(router: Namespace, first: str, then: str) -> None:
-    made = {"iptables": Xtables, "nftables": lambda: Nftables(queue=False)}
-
     async def story() -> None:
         for name in (first, then):
-            rules = Reconciler(Netfilter(made[name]()))
+            rules = Reconciler(Netfilter(VARIANTS[name]()))
             await rules.configure(SETUP)
             rules.want({RTP.inside: RTP, PHONE_SIP.inside: PHONE_SIP})
             await rules.apply()
@@ -287,7 +286,8 @@ def test_one_variant_takes_over_from_the_other(router: Namespace, first: str, th
 
 def test_clean_removes_what_either_variant_left(router: Namespace) -> None:
     async def story() -> None:
-        for variant in (Xtables(), Nftables(queue=False)):
+        variants: tuple[Variant, ...] = (Xtables(), Nftables(queue=False))
+        for variant in variants:
             variant.sweep = lambda: None  # type: ignore[method-assign]
             rules = Reconciler(Netfilter(variant))
             await rules.configure(SETUP)
