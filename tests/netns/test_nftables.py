@@ -1,6 +1,7 @@
 """The rules as a table of nftables: what stands in it, beside what others put there, and what becomes of it."""
 
 import asyncio
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 
 from rules import text
 from rules.diff import Delta, TableDelta
-from rules.errors import KernelError, NotPermittedError
+from rules.errors import KernelError, NotPermittedError, UnsupportedError
 from rules.kernel.choice import choose, every_variant
 from rules.kernel.links import LinkWatch
 from rules.kernel.netfilter import Netfilter
@@ -25,7 +26,7 @@ from rules.plan import plan
 from rules.reconcile import Cleaned, Reconciler
 from rules.ruleset import Element, Entry
 from tests.netns.stage import PEER, PHONE, ROUTER, RTP, SETUP, VARIANTS, Scene, Stage, listing, other_phone, stage
-from tests.rules.cases import CASES
+from tests.rules.cases import CASES, GOLDEN
 from tests.support.netns import Namespace, hosts
 
 pytestmark = pytest.mark.root
@@ -96,6 +97,15 @@ def of_others(scene: Scene) -> str:
     return theirs(scene.router.run("nft", "--stateless", "list", "ruleset"))
 
 
+def in_order(listed: str) -> str:
+    """The listing of a table with the elements of each set, which the kernel hands out in any order, sorted."""
+
+    def ordered(found: re.Match[str]) -> str:
+        return "elements = {\n" + "".join(f"\t\t\t{each}\n" for each in sorted(re.split(r",\s+", found[1]))) + "\t\t}"
+
+    return re.sub(r"elements = \{ (.*?) \}(?=\n)", ordered, listed, flags=re.DOTALL)
+
+
 def theirs(rules: str) -> str:
     tables = re.findall(r"(?ms)^table .*?^}$", rules)
     return "\n".join(table for table in tables if not table.startswith("table ip sipmasq"))
@@ -109,7 +119,7 @@ def of_us(scene: Scene) -> list[str]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_table_holds_what_the_plan_says_by_its_marks(router: Namespace, name: str) -> None:
+def test_the_table_is_listed_as_the_plan_says_and_marked(router: Namespace, name: str) -> None:
     setup, forwards = CASES[name]
 
     async def story() -> None:
@@ -121,13 +131,15 @@ def test_the_table_holds_what_the_plan_says_by_its_marks(router: Namespace, name
         await rules.close()
 
     router.call(lambda: asyncio.run(story()))
-    table = router.run("nft", "list", "table", "ip", "sipmasq")
+    table = in_order(router.run("nft", "list", "table", "ip", "sipmasq"))
+    golden = GOLDEN.parent / "nftables" / f"{name}.txt"
+    if "WRITE_GOLDEN" in os.environ:
+        golden.write_text(table)
+    assert table == golden.read_text()
+    saved = router.run("iptables-legacy-save")
     for chain in plan(setup, forwards).chains:
         for rule in chain.rules:
-            held = table if chain.table != "mangle" else router.run("iptables-legacy-save")
-            assert held.count(f'"{text.mark(rule)}"') == 1
-    for entry in plan(setup, forwards).entries:
-        assert f'comment "{entry.comment}"' in table
+            assert (saved if chain.table == "mangle" else table).count(f'"{text.mark(rule)}"') == 1
 
 
 def test_rules_of_others_stay_and_clean_leaves_the_router_as_found(fresh: Stage) -> None:
@@ -282,6 +294,20 @@ def test_one_variant_takes_over_from_the_other(router: Namespace, first: str, th
     assert (bool(legacy), table) == ((True, "") if then == "iptables" else (True, "table ip sipmasq\n"))
     assert ("SIPMASQ-PREROUTING" in router.run("iptables-legacy-save")) is (then == "iptables")
     assert router.run("ipset", "list", "-name").split().count("sipmasq-in") == (then == "iptables")
+
+
+def test_a_kernel_without_nftables_has_nothing_left_of_it(router: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise OSError(errno.EINVAL, "no such subsystem")
+
+    async def story() -> None:
+        monkeypatch.setattr(Netlink, "dump", unknown)
+        monkeypatch.setattr(Netlink, "ask", unknown)
+        with pytest.raises(UnsupportedError, match="no nftables"):
+            Table().read()
+        Xtables().sweep()
+
+    router.call(lambda: asyncio.run(story()))
 
 
 def test_clean_removes_what_either_variant_left(router: Namespace) -> None:

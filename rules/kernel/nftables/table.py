@@ -175,8 +175,12 @@ class Table:
             raise _refusal(error.errno or errno.EIO) from error
 
     def _read_generation(self) -> int:
-        with _said():
+        try:
             data, start, end = self._netlink.ask(nft.NFT_MSG_GETGEN, b"")
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # what netlink says of a subsystem it does not know
+                raise UnsupportedError("this kernel has no nftables; load or build nf_tables") from error
+            raise _refusal(error.errno or errno.EIO) from error
         spans = {kind: (begin, stop) for kind, begin, stop in attributes(data, start, end)}
         begin, stop = spans[_GENERATION]
         return int.from_bytes(data[begin:stop], "big")
