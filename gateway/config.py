@@ -133,6 +133,14 @@ class Bans(msgspec.Struct, frozen=True):
     ] = 3600.0
 
 
+class Rules(msgspec.Struct, frozen=True):
+    """What keeps the rules in the kernel."""
+
+    backend: Annotated[
+        Literal["auto", "iptables", "nftables"], Meta(description='"auto", "iptables" or "nftables"')
+    ] = "auto"
+
+
 class Control(msgspec.Struct, frozen=True):
     """Where the running gateway answers the other commands, and which group beside root may give them."""
 
@@ -171,6 +179,7 @@ class Config(msgspec.Struct, frozen=True):
     bans: Bans = Bans()
     control: Control = Control()
     state: State = State()
+    rules: Rules = Rules()
 
 
 def load(

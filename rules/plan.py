@@ -43,6 +43,21 @@ SETS = (
     SetSpec(owner.SET_BANNED, "hash:ip", counters=False, timed=True),
 )
 
+
+def _jump(table: TableName, chain: str, target: str, *, last: bool = False) -> Jump:
+    return Jump(Rule(table, chain, target, "jump", udp=False), last)
+
+
+JUMPS = (
+    _jump("nat", "PREROUTING", owner.PREROUTING),
+    _jump("nat", "POSTROUTING", owner.POSTROUTING),
+    _jump("nat", "POSTROUTING", owner.MASQUERADE, last=True),
+    _jump("filter", "FORWARD", owner.FORWARD),
+    _jump("mangle", "FORWARD", owner.FORWARD),
+    _jump("mangle", "INPUT", owner.INPUT),
+)
+"""How the own chains are reached."""
+
 _REQUEST_LINE_END = b" SIP/2.0\r\n"
 _HEADERS = 28  # bytes of IP and UDP
 _LONGEST_REQUEST_LINE = 600
@@ -77,14 +92,7 @@ def plan(setup: Setup, forwards: Iterable[Forward]) -> Ruleset:
             Chain("mangle", owner.FORWARD, _interception(setup)),
             Chain("mangle", owner.INPUT, (_no_early_media(setup),)),
         ),
-        jumps=(
-            _jump("nat", "PREROUTING", owner.PREROUTING),
-            _jump("nat", "POSTROUTING", owner.POSTROUTING),
-            _jump("nat", "POSTROUTING", owner.MASQUERADE, last=True),
-            _jump("filter", "FORWARD", owner.FORWARD),
-            _jump("mangle", "FORWARD", owner.FORWARD),
-            _jump("mangle", "INPUT", owner.INPUT),
-        ),
+        jumps=JUMPS,
         sets=SETS,
         entries=tuple(entry for part in each for entry in part.entries),
     )
@@ -265,7 +273,3 @@ def _no_early_media(setup: Setup) -> Rule:
 def _in_set(name: str, directions: str, *, counting: bool = True) -> Match:
     match = ("match-set", (name, directions))
     return Match("set", (match,) if counting else (match, ("!update-counters", ())))
-
-
-def _jump(table: TableName, chain: str, target: str, *, last: bool = False) -> Jump:
-    return Jump(Rule(table, chain, target, "jump", udp=False), last)

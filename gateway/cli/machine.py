@@ -11,6 +11,7 @@ from gateway.config import Config
 from gateway.daemon.resolver import resolve
 from gateway.errors import ConfigError, ResolveError
 from gateway.state.keeper import forget_calls
+from rules.kernel.choice import every_variant
 from rules.kernel.claim import is_claimed
 from rules.kernel.forwarding import set_forwarding
 from rules.kernel.links import LinkWatch
@@ -44,6 +45,7 @@ def look(config: Config) -> list[dict[str, str]]:
         public_ports=sip.public_ports,
         media_ports=config.media.ports,
         queue=sip.queue,
+        backend=config.rules.backend,
     )
     if config.outside.host:
         findings.append(asyncio.run(_look_up(config.outside.host)))
@@ -83,14 +85,21 @@ def _is_to_be_found(load: Callable[[], Config]) -> bool:
 
 
 async def _clean() -> Cleaned:
-    reconciler = Reconciler(Netfilter())
-    try:
-        # before the masquerade goes: what would be forwarded in between leaks
-        if await reconciler.forwarding_was_off():
-            set_forwarding(on=False)
-        return await reconciler.clean()
-    finally:
-        await reconciler.close()
+    """What either variant left: one may have taken over from the other."""
+    removed: list[str] = []
+    forwarding_was_off = False
+    for variant in every_variant():
+        reconciler = Reconciler(Netfilter(variant))
+        try:
+            # before the masquerade goes: what would be forwarded in between leaks
+            if await reconciler.forwarding_was_off():
+                set_forwarding(on=False)
+            cleaned = await reconciler.clean()
+        finally:
+            await reconciler.close()
+        removed += cleaned.removed
+        forwarding_was_off |= cleaned.forwarding_was_off
+    return Cleaned(tuple(removed), forwarding_was_off)
 
 
 async def _look_up(host: str) -> Finding:

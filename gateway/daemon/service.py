@@ -34,6 +34,7 @@ from gateway.limits import Limits
 from gateway.networks import Networks
 from gateway.state.keeper import Keeper
 from rules.errors import KernelError, SipmasqError
+from rules.kernel.choice import choose, open_variant
 from rules.kernel.claim import Claim
 from rules.kernel.forwarding import forwarding_is_on, set_forwarding
 from rules.kernel.inject import Injector
@@ -61,7 +62,9 @@ class Service:
         self._config = config = load()
         self._loop = asyncio.get_running_loop()
         self._notifier = Notifier()
-        self._netfilter = Netfilter()
+        self._choice = choose(config.rules.backend)
+        log.info("rules by %s: %s", self._choice.backend, self._choice.why)
+        self._netfilter = Netfilter(open_variant(self._choice))
         self._reconciler = Reconciler(self._netfilter)
         self._injector = Injector()
         self._claim = Claim()
@@ -258,7 +261,8 @@ class Service:
         sip, media = self._config.sip, self._config.media
         if self._topology is None or self._topology.address is None:
             return None
-        return site_of(self._topology, sip.ports, sip.public_ports, media.ports)
+        by_iptables = self._choice.backend == "iptables"
+        return site_of(self._topology, sip.ports, sip.public_ports, media.ports, by_iptables=by_iptables)
 
     async def _mend(self) -> None:
         """Make the rules anew where they differ, by what the router is now."""

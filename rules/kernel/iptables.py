@@ -7,7 +7,7 @@ read, change, commit, and again from the start if somebody who takes no lock cam
 import ctypes
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from rules import owner
@@ -16,8 +16,8 @@ from rules.errors import KernelError, NotPermittedError, UnsupportedError
 from rules.kernel.blobs import Blobs
 from rules.kernel.libraries import iptc
 from rules.kernel.lock import xtables_lock
-from rules.kernel.survey.legacy import tables_in_use
 from rules.kernel.table_watch import TableWatch
+from rules.kernel.tables_in_use import tables_in_use
 from rules.ruleset import TableName
 
 _TRIES = 10
@@ -27,14 +27,12 @@ _MATCH = struct.Struct("=H29sB")  # size, name, revision; its data follows
 
 
 class Tables:
-    """Changes and reads our chains in the three tables."""
+    """Changes and reads our chains in these tables."""
 
-    def __init__(self) -> None:
-        # unless told, python-iptables looks for a jump's target in every table and so makes those not used yet
-        iptc.Table.existing_table_names.update({"raw": False, "security": False})
-        iptc.Table.existing_table_names.update(dict.fromkeys(TABLES, True))
+    def __init__(self, tables: Collection[TableName] = TABLES) -> None:
         self._blobs = Blobs()
-        self.watch = TableWatch()
+        self._names = tables
+        self.watch = TableWatch(tables)
 
     def read(self) -> tuple[dict[Place, tuple[str, ...]], dict[Place, tuple[str, ...]]]:
         """The marks in our own chains, and in those of others that have one.
@@ -44,7 +42,7 @@ class Tables:
         chains: dict[Place, tuple[str, ...]] = {}
         jumps: dict[Place, tuple[str, ...]] = {}
         in_use = tables_in_use()  # to open another one would create it
-        for name in (each for each in TABLES if each in in_use):
+        for name in (each for each in self._names if each in in_use):
             table = _open(name)
             for chain in [each.name for each in table.chains]:
                 comments = [comment for _entry, comment in _rules(table, chain)]
@@ -67,6 +65,8 @@ class Tables:
 
     def commit(self, change: TableDelta) -> None:
         """Make the changes of one table, all or none."""
+        # unless told, python-iptables looks for a jump's target in every table and so makes those not used yet
+        iptc.Table.existing_table_names.update({name: name in self._names for name in iptc.Table.ALL})
         of_jumps = bool(change.jump or change.unjump)
         for left in reversed(range(_TRIES)):
             try:

@@ -1,4 +1,4 @@
-"""Tables, sets and connections of this network namespace, owned by one thread behind an asynchronous face.
+"""Rules and connections of this network namespace, owned by one thread behind an asynchronous face.
 
 libiptc is not thread-safe and its calls take milliseconds; in a thread of their own they hold up no packet.
 """
@@ -11,20 +11,19 @@ from typing import TypeVar
 from rules.diff import Actual, Delta
 from rules.flows import Flow, Search
 from rules.kernel.conntrack import Conntrack
-from rules.kernel.ipsets import Sets
-from rules.kernel.iptables import Tables
+from rules.kernel.variant import Variant
+from rules.kernel.xtables import Xtables
 from rules.ruleset import Element
 
 T = TypeVar("T")
 
 
 class Netfilter:
-    """The real Backend. The namespace is that of the thread that makes it."""
+    """The real Backend, with iptables and ipsets if nothing else is given. The namespace is that of its maker."""
 
-    def __init__(self) -> None:
+    def __init__(self, variant: Variant | None = None) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="netfilter")
-        self._tables = Tables()
-        self._sets = Sets()
+        self._rules = variant or Xtables()
         self._conntrack = Conntrack()
 
     async def call(self, function: Callable[[], T]) -> T:
@@ -33,7 +32,7 @@ class Netfilter:
 
     async def read(self) -> Actual:
         """See Backend."""
-        return await self.call(self._read)
+        return await self.call(self._rules.read)
 
     async def commit(self, delta: Delta) -> None:
         """See Backend."""
@@ -41,11 +40,11 @@ class Netfilter:
 
     async def disturbances(self) -> int:
         """See Backend."""
-        return await self.call(self._look)
+        return await self.call(self._rules.look)
 
     async def packets(self) -> Mapping[Element, int]:
         """See Backend."""
-        return await self.call(self._sets.packets)
+        return await self.call(self._rules.packets)
 
     async def flooded(self) -> int:
         """Packets dropped before they reached the queue, for there were too many."""
@@ -70,30 +69,10 @@ class Netfilter:
     async def close(self) -> None:
         """See Backend."""
         await asyncio.to_thread(self._thread.shutdown)
-        self._tables.watch.close()
-        self._sets.close()
+        self._rules.close()
         self._conntrack.close()
 
-    def _read(self) -> Actual:
-        chains, jumps = self._tables.read()
-        sets, entries = self._sets.read()
-        return Actual(chains, jumps, sets, entries)
-
-    def _look(self) -> int:
-        self._tables.watch.look()
-        self._sets.look()
-        return self._tables.watch.changes + self._sets.changes
-
     def _commit(self, delta: Delta) -> None:
-        if delta.create or delta.add:
-            with self._sets.own_change():
-                for spec in delta.create:
-                    self._sets.create(spec)
-                self._sets.add(delta.add)
-        for change in delta.tables:
-            self._tables.commit(change)
-        if delta.drop or delta.destroy:
-            with self._sets.own_change():
-                self._sets.drop(delta.drop)
-                for name in delta.destroy:
-                    self._sets.destroy(name)
+        self._rules.commit(delta)
+        if any(change.replace for change in delta.tables):
+            self._rules.sweep()  # once these hold, so that calls go on

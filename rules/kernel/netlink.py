@@ -9,7 +9,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pyroute2.netlink import NETLINK_NETFILTER
 
@@ -25,6 +25,13 @@ _ATTRIBUTE = struct.Struct("=HH")
 _CODE = struct.Struct("=i")
 _ERROR, _DONE = 2, 3
 _TYPE = 0x3FFF
+# <linux/netfilter/nfnetlink.h>
+_BATCH_BEGIN, _BATCH_END, _GENERATION = 0x10, 0x11, 1
+_BATCH_FAMILY = struct.Struct(">BBH")  # the resource, in the byte order of networks, is the subsystem
+_SEQUENCE = struct.Struct("=I")
+_SEQUENCE_BEFORE = 8  # bytes before a message's end of header
+_SEND_BUFFER_FORCE = 32  # SO_SNDBUFFORCE
+_SOL_NETLINK, _CAP_ACK = 270, 10
 _CHUNK = 128 * 1024
 _TIMEOUT = 10.0  # seconds; the kernel answers while it is asked
 _BATCH = 64  # requests in flight, and
@@ -108,6 +115,33 @@ class Netlink:
                     else:
                         return answer
 
+    def transact(self, requests: Sequence[Request], generation: int) -> dict[int, int]:
+        """All requests or none, if nothing changed since this generation; the error numbers of those refused.
+
+        Refusals are keyed by the request's place, one of the whole by -1; none at all: it is done.
+        """
+        begin = _BATCH_FAMILY.pack(0, 0, self._subsystem >> 8) + attribute(_GENERATION, struct.pack(">I", generation))
+        parts = [_HEADER.pack(_HEADER.size + len(begin), _BATCH_BEGIN, REQUEST, 0, 0) + begin]
+        for number, (command, flags, body) in enumerate(requests, 1):
+            last = ACK if number == len(requests) else 0
+            kind, length = self._subsystem | command, BODY + len(body)
+            parts.append(_HEADER.pack(length, kind, flags | last | REQUEST, number, 0) + self._family + body)
+            parts.append(bytes(-length % 4))
+        parts.append(_HEADER.pack(BODY, _BATCH_END, REQUEST, 0, 0) + _BATCH_FAMILY.pack(0, 0, self._subsystem >> 8))
+        whole = b"".join(parts)
+        # the kernel takes a batch as one packet
+        self._socket.setsockopt(socket.SOL_SOCKET, _SEND_BUFFER_FORCE, 2 * len(whole) + _CHUNK)
+        refused: dict[int, int] = {}
+        with self._sent(whole):
+            while True:
+                for kind, data, start, _end in self._receive():
+                    number = _SEQUENCE.unpack_from(data, start - _SEQUENCE_BEFORE)[0]
+                    code = _error(data, start).errno if kind == _ERROR else 0
+                    if code:
+                        refused[number - 1] = code
+                    if number in (0, len(requests)):
+                        return refused
+
     @contextlib.contextmanager
     def _exchange(self, requests: Iterable[Request]) -> Iterator[None]:
         """Send, and read within the block. What the block leaves unread goes with the socket."""
@@ -115,8 +149,13 @@ class Netlink:
         for command, flags, body in requests:
             length = BODY + len(body)
             parts.append(_HEADER.pack(length, self._subsystem | command, flags, 0, 0) + self._family + body)
+        with self._sent(b"".join(parts)):
+            yield
+
+    @contextlib.contextmanager
+    def _sent(self, packet: bytes) -> Iterator[None]:
         try:
-            self._socket.send(b"".join(parts))
+            self._socket.send(packet)
             yield
         except BaseException:
             self._socket.close()
@@ -135,6 +174,7 @@ class Netlink:
 def _open() -> socket.socket:
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
     opened.settimeout(_TIMEOUT)
+    opened.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)  # a refusal does not repeat what was asked
     return opened
 
 

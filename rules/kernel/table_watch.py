@@ -11,11 +11,10 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from rules import owner
-from rules.diff import TABLES
 from rules.errors import KernelError, NotPermittedError
 from rules.ruleset import TableName
 
@@ -39,9 +38,9 @@ _Frame = tuple[tuple[int, int, int], ...]
 class TableWatch:
     """Counts in `changes` how often somebody else was found to have changed one of our tables."""
 
-    def __init__(self) -> None:
+    def __init__(self, tables: Iterable[TableName]) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._tables = {name: _Table(self._socket, name) for name in TABLES}
+        self._tables = {name: _Table(self._socket, name) for name in tables}
 
     @property
     def changes(self) -> int:

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from rules.kernel.netfilter import Netfilter
+from rules.kernel.variant import Variant
 from rules.model import Endpoint, Forward, Purpose, Setup
 from rules.reconcile import Reconciler
 from tests.bench.measure import Figure, Stopwatch
@@ -13,6 +14,7 @@ from tests.bench.parties import Parties, media, parties
 from tests.bench.tap import Tap
 from tests.lab.lab import lab
 from tests.lab.topology import PROVIDER, ROUTER_OUTSIDE
+from tests.netns.stage import VARIANTS
 from tests.support.netns import Namespace
 
 _LOADS = (0, 100, 1000)
@@ -23,12 +25,20 @@ _COMMITS_TOGETHER = 6
 _PAUSE = 0.05  # seconds for the rules of the last probe to go
 _FIRST_PROBE = 5000
 _FIRST_PORT = 20000
+_INSTALL_LOADS = (10, 1000, 10000)
+_INSTALLS = 10
+_SETUP = Setup(
+    inside=("lan0",), outside="wan0", networks=("10.0.0.0/24",), address=ROUTER_OUTSIDE,
+    sip_ports=(5060,), any_port=True, media_ports=(20000, 29999), queue=5060, on_failure="pass",
+    masquerade=False,
+)  # fmt: skip
 
 
 def measure() -> Iterator[Figure]:
-    """From INVITE in to INVITE out, then the rules by themselves."""
+    """From INVITE in to INVITE out, then the rules by themselves, then in both variants with many calls."""
     yield from _invites()
     yield from _rules()
+    yield from _installs()
 
 
 def _invites() -> Iterator[Figure]:
@@ -81,18 +91,44 @@ def _on_router(router: Namespace, phone: str, load: int) -> _Commits:
     return router.call(lambda: asyncio.run(_commit(phone, load)))
 
 
+def _installs() -> Iterator[Figure]:
+    """How long the rules of one more call take, and those of a call that ends."""
+    for name, variant in VARIANTS.items():
+        for load in _INSTALL_LOADS:
+            with lab() as it:
+                up, down = it.net.router.call(_on_loop, variant, it.net.phone_address(0), load)
+            yield Figure(f"install a call by {name}, {load} calls up", up, "ms")
+            yield Figure(f"remove a call by {name}, {load} calls up", down, "ms")
+
+
+def _on_loop(variant: Callable[[], Variant], phone: str, load: int) -> tuple[list[float], list[float]]:
+    return asyncio.run(_install(variant, phone, load))
+
+
+async def _install(variant: Callable[[], Variant], phone: str, load: int) -> tuple[list[float], list[float]]:
+    rules = Reconciler(Netfilter(variant()))
+    up: list[float] = []
+    down: list[float] = []
+    try:
+        await rules.configure(_SETUP)
+        await _apply(rules, phone, range(load))
+        for number in range(load, load + _INSTALLS):
+            for end, taken in ((False, up), (True, down)):
+                with Stopwatch() as watch:
+                    await _apply(rules, phone, (number,), end=end)
+                taken.append(watch.seconds * 1000)
+    finally:
+        await rules.clean()
+        await rules.close()
+    return up, down
+
+
 async def _commit(phone: str, load: int) -> _Commits:
     backend = Netfilter()
     rules = Reconciler(backend)
     made = _Commits([], [], [])
     try:
-        await rules.configure(
-            Setup(
-                inside=("lan0",), outside="wan0", networks=("10.0.0.0/24",), address=ROUTER_OUTSIDE,
-                sip_ports=(5060,), any_port=True, media_ports=(20000, 29999), queue=5060, on_failure="pass",
-                masquerade=False,
-            )
-        )  # fmt: skip
+        await rules.configure(_SETUP)
         await _apply(rules, phone, range(load))
         for number in range(load, load + _COMMITS):
             with Stopwatch() as watch, Stopwatch(time.process_time) as cpu:

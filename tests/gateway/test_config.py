@@ -22,6 +22,7 @@ from gateway.config import (
     Outside,
     PortRange,
     Prefix,
+    Rules,
     Sip,
     load,
 )
@@ -62,6 +63,7 @@ def test_the_interfaces_are_enough(file: Path) -> None:
         True,
     )
     assert (read.sip.callers, read.inside.media_hosts) == ("known", ())
+    assert read.rules.backend == "auto"
     assert (read.control.socket, read.control.group) == (Path("/run/sipmasq/control.sock"), "")
 
 
@@ -101,6 +103,8 @@ def test_everything_can_be_said(file: Path) -> None:
         source = "any"
         silence = 0.5
         longest = 7200
+        [rules]
+        backend = "nftables"
     """)
     assert load(file) == Config(
         Inside(
@@ -123,6 +127,7 @@ def test_everything_can_be_said(file: Path) -> None:
         Limits(calls=10, ports=20, registrations=5, addresses=4),
         Bans(after=10, window=30, seconds=600),
         Control(Path("/srv/other.sock"), group="daemon"),
+        Rules("nftables"),
     )
 
 

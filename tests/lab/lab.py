@@ -20,7 +20,9 @@ P = TypeVar("P")
 
 
 class Lab:
-    """Makes the parts, and ends them in reverse order when the lab closes."""
+    """Makes the parts, and ends them in reverse order when the lab closes; `backend` keeps the gateways' rules."""
+
+    backend = "iptables"
 
     def __init__(self, net: Network, directory: Path, stack: contextlib.ExitStack) -> None:
         self.net = net
@@ -43,6 +45,7 @@ class Lab:
         return self._phone(self.net.far[index], self.net.far_address(index), user, options)
 
     def gateway(self, settings: Mapping[str, object] | None = None, **options: Any) -> Gateway:
+        settings = {"rules.backend": self.backend, **(settings or {})}
         made = Gateway(self.net.router, self.directory, settings, inside=self.net.lans, **options)
         return self._keep(made, made.kill)
 

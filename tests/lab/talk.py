@@ -45,6 +45,7 @@ def traces_of_calls(router: Namespace) -> list[str]:
     return [
         *(rule for rule in state.rules if "sipmasq call " in rule),
         *(line for line in state.sets.splitlines() if re.match("add sipmasq-(in|any|out|to) ", line)),
+        *re.findall(r'comment "(?:sipmasq )?call [^"]*"', state.nftables),
         *(flow for flow in conntrack(router, "-p", "udp") if _MEDIA_PORT.search(flow)),
     ]
 

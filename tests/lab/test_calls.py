@@ -16,6 +16,12 @@ BYE_ANSWERED = 1.0
 """Seconds from the final response within which nothing of a call may be left."""
 
 
+@pytest.fixture(params=["iptables", "nftables"], autouse=True)
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each story with the rules in both."""
+    monkeypatch.setattr(Lab, "backend", request.param)
+
+
 def phones(lab: Lab, *, auth: bool = False) -> tuple[Phone, Phone]:
     """Alice at home and bob far away, both registered."""
     lab.registrar(auth=auth)
@@ -40,6 +46,7 @@ def test_a_call_in(lab: Lab) -> None:
     assert lab.net.leaks() == 0
 
 
+@pytest.mark.parametrize("backend", ["iptables"], indirect=True)
 def test_calls_go_through_a_router_that_drops_what_it_forwards(lab: Lab) -> None:
     lab.net.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
     lab.gateway()

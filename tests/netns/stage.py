@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from rules.kernel.netfilter import Netfilter
+from rules.kernel.nftables.variant import Nftables
+from rules.kernel.variant import Variant
+from rules.kernel.xtables import Xtables
 from rules.model import Endpoint, Forward, Purpose, Setup
 from rules.reconcile import Applied, Reconciler
 from tests.support.netns import Namespace, hosts, link
@@ -17,6 +20,7 @@ from tests.support.netns import Namespace, hosts, link
 PHONE, PHONE_TOO = "10.0.0.5", "10.0.0.6"
 PEER, STRANGER = "203.0.113.7", "203.0.113.8"
 ROUTER = "203.0.113.1"
+VARIANTS: dict[str, Callable[[], Variant]] = {"iptables": Xtables, "nftables": lambda: Nftables(queue=False)}
 PATIENCE = 0.3  # seconds to wait for a packet that may not come
 
 SETUP = Setup(
@@ -79,6 +83,11 @@ class Scene:
     router: Namespace
     outside: Namespace
     rules: Reconciler
+    variant: str
+
+    def successor(self) -> Reconciler:
+        """Another one, which knows nothing."""
+        return Reconciler(Netfilter(VARIANTS[self.variant]()))
 
     def phone_line(self, port: int = 16384, ip: str = PHONE) -> Line:
         return Line(self.phone, ip, port)
@@ -107,6 +116,7 @@ class Stage:
     phone: Namespace
     router: Namespace
     outside: Namespace
+    variant: str = "iptables"
 
     def play(self, story: Callable[[Scene], Awaitable[None]]) -> None:
         """Run a story on the router, with rules of its own."""
@@ -114,9 +124,9 @@ class Stage:
 
     def _play(self, story: Callable[[Scene], Awaitable[None]]) -> None:
         async def run() -> None:
-            rules = Reconciler(Netfilter())
+            rules = Reconciler(Netfilter(VARIANTS[self.variant]()))
             try:
-                await story(Scene(self.phone, self.router, self.outside, rules))
+                await story(Scene(self.phone, self.router, self.outside, rules, self.variant))
             finally:
                 await rules.close()
 
@@ -124,7 +134,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage() -> Iterator[Stage]:
+def stage(variant: str = "iptables") -> Iterator[Stage]:
     """Set up, and take down."""
     with hosts("phone", "router", "outside") as (phone, router, outside):
         link(phone, "eth0", router, "lan0")
@@ -139,13 +149,14 @@ def stage() -> Iterator[Stage]:
                 host.run("ip", "address", "add", address, "dev", device)
         phone.run("ip", "route", "add", "default", "via", "10.0.0.1")
         router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-        yield Stage(phone, router, outside)
+        yield Stage(phone, router, outside, variant)
 
 
 def listing(router: Namespace) -> str:
     """Everything in the tables and sets, without what changes by itself."""
     tables = router.run("iptables-legacy-save")
-    return "".join(line for line in tables.splitlines(True) if line[0] != "#") + router.run("ipset", "save")
+    legacy = "".join(line for line in tables.splitlines(True) if line[0] != "#")
+    return legacy + router.run("ipset", "save") + router.run("nft", "--stateless", "list", "ruleset")
 
 
 def other_phone(forward: Forward, port: int) -> Forward:

@@ -7,6 +7,8 @@ belong in the one thread that uses python-iptables.
 from collections.abc import Sequence
 
 from rules.errors import KernelError, NotPermittedError
+from rules.kernel.choice import Backend
+from rules.kernel.survey.backend import backend_findings, legacy_tables
 from rules.kernel.survey.barriers import find_barriers
 from rules.kernel.survey.features import kernel_findings, library_findings
 from rules.kernel.survey.finding import Finding, Severity
@@ -49,14 +51,18 @@ def survey(
     public_ports: tuple[int, int],
     media_ports: tuple[int, int],
     queue: int,
+    backend: Backend = "iptables",
 ) -> list[Finding]:
     """Everything worth knowing before the gateway runs on this machine."""
     ports = [("sip.ports", (port, port)) for port in sip_ports] + [("media.ports", media_ports)]
-    site = site_of(topology, sip_ports, public_ports, media_ports)
+    choice, chosen = backend_findings(backend)
+    tables = legacy_tables(choice)
+    site = site_of(topology, sip_ports, public_ports, media_ports, by_iptables="filter" in tables)
     return [
         *rights_findings(),
-        *kernel_findings(any_port=any_port),
-        *library_findings(any_port=any_port),
+        *chosen,
+        *kernel_findings(any_port=any_port, tables=tables),
+        *(library_findings(any_port=any_port) if tables else ()),
         *interface_findings(topology),
         *forwarding_findings(),
         *_firewall_findings(site),
@@ -75,7 +81,12 @@ def masquerade_present(outside: str, networks: Sequence[str], inside: Sequence[s
 
 
 def site_of(
-    topology: Topology, sip_ports: Sequence[int], public_ports: tuple[int, int], media_ports: tuple[int, int]
+    topology: Topology,
+    sip_ports: Sequence[int],
+    public_ports: tuple[int, int],
+    media_ports: tuple[int, int],
+    *,
+    by_iptables: bool,
 ) -> Site:
     """Where the gateway stands, for firewalls."""
     return Site(
@@ -86,6 +97,7 @@ def site_of(
         sip_ports=sip_ports,
         public_ports=public_ports,
         media_ports=media_ports,
+        by_iptables=by_iptables,
     )
 
 

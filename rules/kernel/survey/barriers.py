@@ -1,7 +1,7 @@
 """Rules and policies elsewhere that throw away what ours let through.
 
 An ACCEPT ends only its own base chain: a packet must pass every base chain of its hook, in nft tables and in
-iptables-legacy. iptables-legacy's own FORWARD chain is none of them, for our ACCEPT stands in front there.
+iptables-legacy. Where our ACCEPT stands in iptables-legacy's own FORWARD chain, in front, that is none of them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,7 +38,7 @@ def find_barriers(tables: Sequence[ForeignTable], site: Site) -> list[Finding]:
     found: dict[tuple[str, Way], _Barrier] = {}
     for hook in _HOOKS:
         for table, chain in base_chains(tables, hook):
-            if table.legacy and chain.table == "filter":
+            if site.by_iptables and table.legacy and chain.table == "filter":
                 continue
             for kind in traffic(site.inside):
                 if chain.devices and kind.first(site, chain).into not in chain.devices:

@@ -10,7 +10,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rules.errors import KernelError
@@ -44,10 +44,13 @@ _UNBIND_FAMILY = 4
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def kernel_findings(*, any_port: bool) -> list[Finding]:
-    """One finding for each feature of the kernel that the rules need, `any_port` meaning sip.any_port."""
+def kernel_findings(*, any_port: bool, tables: Sequence[str] = _TABLES) -> list[Finding]:
+    """One finding for each feature of the kernel that the rules need, `any_port` meaning sip.any_port.
+
+    `tables` are the legacy ones that hold rules of ours; without any, nothing of iptables is needed.
+    """
     found: list[Finding] = []
-    thread = threading.Thread(target=lambda: found.extend(_trial(any_port=any_port)), name="kernel trial")
+    thread = threading.Thread(target=lambda: found.extend(_trial(tables, any_port=any_port)), name="kernel trial")
     thread.start()
     thread.join()
     return found
@@ -70,7 +73,7 @@ def _has_extension(directory: Path, name: str) -> bool:
     return any((directory / f"lib{family}_{name}.so").exists() for family in ("xt", "ipt"))
 
 
-def _trial(*, any_port: bool) -> Iterator[Finding]:
+def _trial(tables: Sequence[str], *, any_port: bool) -> Iterator[Finding]:
     if _libc.unshare(_CLONE_NEWNET) != 0:
         reason = os.strerror(ctypes.get_errno())
         yield Finding(
@@ -82,11 +85,13 @@ def _trial(*, any_port: bool) -> Iterator[Finding]:
         return
     yield _finding("packet queues", _has_queues(), "load nfnetlink_queue (CONFIG_NETFILTER_NETLINK_QUEUE)")
     yield _finding("connection tracking", _has_conntrack(), "load nf_conntrack_netlink (CONFIG_NF_CT_NETLINK)")
-    for name in _TABLES:
+    for name in tables:
         there = _answers(_GET_INFO, name, _INFO_SIZE)
         option = f"CONFIG_IP_NF_{name.upper()}"
         advice = f"load iptable_{name} ({option}; since Linux 6.17 with CONFIG_NETFILTER_XTABLES_LEGACY only)"
         yield _finding(f"legacy table {name}", there, advice)
+    if not tables:
+        return
     for name in _TARGETS:
         there = _answers(_GET_TARGET_REVISION, name, _REVISION_SIZE)
         yield _finding(f"target {name}", there, f"load the kernel module of iptables' target {name}")

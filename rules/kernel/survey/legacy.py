@@ -3,11 +3,9 @@
 import contextlib
 from collections.abc import Iterator
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Any
 
 from rules import owner
-from rules.diff import TABLES
 from rules.errors import KernelError
 from rules.kernel.libraries import iptc
 from rules.kernel.survey.foreign import (
@@ -19,8 +17,7 @@ from rules.kernel.survey.foreign import (
     Hook,
     Subject,
 )
-
-TABLES_IN_USE = Path("/proc/thread-self/net/ip_tables_names")
+from rules.kernel.tables_in_use import tables_in_use
 
 _ACTIONS = {
     "ACCEPT": Action.ACCEPT,
@@ -36,19 +33,6 @@ _PORTS = {"dport": Subject.PORT, "sport": Subject.SOURCE_PORT}
 _ADDRESSES = (Subject.SOURCE, Subject.DESTINATION)
 _EVERYWHERE = "0.0.0.0/0.0.0.0"  # a rule's source that is not restricted, nothing listens here
 _HARMLESS = frozenset({"comment", "udp", "tcp"})  # their ports are said apart
-
-
-def tables_in_use() -> tuple[str, ...]:
-    """The tables that exist in this namespace; to name another one to python-iptables would create it.
-
-    Only root is told. Somebody else with CAP_NET_ADMIN takes it that those exist that our rules are in.
-    """
-    try:
-        return tuple(TABLES_IN_USE.read_text().split())
-    except PermissionError:
-        return tuple(TABLES)
-    except OSError:
-        return ()
 
 
 def read_legacy() -> tuple[ForeignTable, ...]:

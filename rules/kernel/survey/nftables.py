@@ -4,6 +4,7 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from rules import owner
 from rules.errors import KernelError, NotPermittedError
 from rules.kernel.survey.foreign import (
     Action,
@@ -39,6 +40,7 @@ _OBJECT_TABLE, _OBJECT_NAME, _OBJECT_TYPE, _OBJECT_DATA = 1, 2, 3, 4
 _HOOK_NUMBER, _HOOK_PRIORITY, _HOOK_DEVICE, _HOOK_DEVICES = 1, 2, 3, 4
 _NETDEV = 5
 _CT_HELPER = 3
+_OURS = f"ip {owner.NAME}"
 _ACCEPT, _DROP = 1, 0
 _VERDICTS = {_DROP: Action.DROP, _ACCEPT: Action.ACCEPT, -3: Action.JUMP, -4: Action.GOTO, -5: Action.RETURN}
 _NAT = {0: Action.SOURCE_NAT, 1: Action.DESTINATION_NAT}  # enum nft_nat_types
@@ -85,12 +87,13 @@ class _Reading:
 
 
 def read_nftables() -> tuple[ForeignTable, ...]:
-    """Every nft table that sees forwarded IPv4; none where the kernel has no nftables.
+    """Every nft table that sees forwarded IPv4 but our own; none where the kernel has no nftables.
 
     NotPermittedError if they may not be read.
     """
     try:
-        chains = [_chain_row(family, row) for family, row in dump(NFTABLES, _GET_CHAIN) if family in FAMILIES]
+        rows = [_chain_row(family, row) for family, row in dump(NFTABLES, _GET_CHAIN) if family in FAMILIES]
+        chains = [row for row in rows if row[0] != _OURS]
         helpers = _sip_helpers()
         rules: dict[tuple[str, str], list[ForeignRule]] = {}
         for family, row in dump(NFTABLES, _GET_RULE):

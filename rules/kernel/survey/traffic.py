@@ -16,7 +16,10 @@ _FEW_HOSTS = 8  # length of a prefix; who drops one so narrow means somebody els
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where the gateway stands, as far as firewalls ask: interfaces, addresses (none if not known), and ports."""
+    """Where the gateway stands, as far as firewalls ask: interfaces, addresses (none if not known), and ports.
+
+    `by_iptables` is whether its ACCEPT stands in iptables-legacy.
+    """
 
     inside: Sequence[str]
     outside: str
@@ -25,6 +28,7 @@ class Site:
     sip_ports: Sequence[int]
     public_ports: tuple[int, int]
     media_ports: tuple[int, int]
+    by_iptables: bool = True
 
 
 @dataclass(frozen=True, slots=True)

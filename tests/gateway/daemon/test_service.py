@@ -47,8 +47,8 @@ import os, signal, time
 from rules.kernel.netfilter import Netfilter
 os.environ |= {{"NOTIFY_SOCKET": {path!r}, "WATCHDOG_USEC": "300000"}}
 begin = Netfilter.__init__
-def remember(self):
-    begin(self)
+def remember(self, *arguments):
+    begin(self, *arguments)
     # the thread, or the loop in the main one
     signal.signal(signal.SIGUSR1, lambda *_: self._thread.submit(time.sleep, 60) and None)
     signal.signal(signal.SIGUSR2, lambda *_: time.sleep(60))
@@ -119,7 +119,7 @@ def test_missing_interfaces_are_waited_for(tmp_path: Path) -> None:
         router.run("ip", "address", "add", "10.0.0.1/24", "dev", "lan0")
         router.run("ip", "address", "add", f"{ROUTER}/24", "dev", "wan0")
         daemon.wait_log(f"announcing {ROUTER}, was None")
-        until("the networks are masqueraded", lambda: "-s 10.0.0.0/24 -o wan0" in listing(router))
+        until("the networks are masqueraded", lambda: "ip saddr 10.0.0.0/24 masquerade" in listing(router))
         assert daemon.process.stop() == 0
 
 

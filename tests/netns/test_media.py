@@ -14,6 +14,7 @@ from tests.netns.stage import (
     RTP,
     SETUP,
     STRANGER,
+    VARIANTS,
     Scene,
     Stage,
     other_phone,
@@ -23,9 +24,9 @@ from tests.netns.stage import (
 pytestmark = pytest.mark.root
 
 
-@pytest.fixture
-def wired() -> Iterator[Stage]:
-    with stage() as made:
+@pytest.fixture(params=VARIANTS)
+def wired(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with stage(request.param) as made:
         yield made
 
 
@@ -172,6 +173,7 @@ def test_two_phones_use_one_port_at_once(wired: Stage) -> None:
     wired.play(story)
 
 
+@pytest.mark.parametrize("wired", ["iptables"], indirect=True)
 def test_a_router_that_drops_by_policy_lets_announced_media_and_signalling_through(wired: Stage) -> None:
     async def story(scene: Scene) -> None:
         scene.router.run("iptables-legacy", "-P", "FORWARD", "DROP")
