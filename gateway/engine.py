@@ -20,6 +20,7 @@ from gateway.calls.calls import Calls
 from gateway.calls.dialog import Side
 from gateway.calls.ledger import Ledger
 from gateway.calls.media import Described, of_far_side, of_phone
+from gateway.calls.orphans import Orphans
 from gateway.calls.registrations import Registrations
 from gateway.errors import (
     ForeignAddressError,
@@ -64,6 +65,7 @@ class Engine:
         self.ledger = Ledger(settings.media_ports, settings.public_ports, settings.taken_ports)
         self.registrations = Registrations(self.ledger)
         self.calls = Calls(self.ledger, settings.media_source, settings.media_silence, settings.media_longest)
+        self.orphans = Orphans(self.ledger, settings.idle)
         self.callers = Callers(self.registrations, self.ledger, settings.callers, settings.idle)
         self.bans = Bans(self._is_known)
         self.counters: Counter[str] = Counter()
@@ -146,6 +148,7 @@ class Engine:
     def observe(self, traffic: Mapping[Endpoint, Traffic], now: float) -> None:
         """Take note of the kernel's packet counts, by inside media address."""
         self.calls.observe(traffic, now)
+        self.orphans.observe(traffic, [call.holder for call in self.calls], self._settings.media_silence, now)
         self._note_calls()
 
     def take_changes(self) -> dict[Endpoint, Forward | None]:
@@ -190,6 +193,7 @@ class Engine:
         if message.method != b"REGISTER":
             self.calls.take(message, Side.INSIDE, addresses, datagram.destination.ip, described, now)
             self._make_sure_of_leases(message, described, phone, now)
+            self.orphans.take(message, phone.ip)
         if message.method == b"INFO":
             self._take_candidates(message, Side.INSIDE, phone, now)
         if message.is_request:
@@ -222,6 +226,7 @@ class Engine:
             if message.is_request and message.method == b"INVITE":
                 self._make_sure_of_ports(message, session, phone)
             self.calls.take(message, Side.OUTSIDE, (phone,), datagram.source.ip, described, now)
+            self.orphans.take(message, phone.ip)
             if message.method == b"INFO":
                 self._take_candidates(message, Side.OUTSIDE, phone, now)
         elif not message.is_request:
@@ -231,8 +236,10 @@ class Engine:
     def _make_sure_of_caller(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> None:
         """Strangers reach no phone. Within a dialog of a known call, it is for the call to know its parties."""
         begins = message.method == b"INVITE" and not message.to_tag
-        known = CallId(message.call_id, phone.ip) in self.calls
-        if begins or not (known or self.calls.was_party(message, phone, source.ip, now)):
+        known = CallId(message.call_id, phone.ip) in self.calls or self.calls.was_party(
+            message, phone, source.ip, now
+        )
+        if begins or not (known or self.orphans.knows(message, phone.ip)):
             self.callers.check(message, source, phone, now)
 
     def _is_party(self, message: Message, source: Endpoint, phone: Endpoint, now: float) -> bool:

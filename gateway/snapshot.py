@@ -30,13 +30,14 @@ class Kind(StrEnum):
     SIGNALLING = "signalling"
     MEDIA = "media"
     CALL = "call"
+    ORPHAN = "orphan"
     REGISTRATION = "registration"
     REQUEST = "request"
     ADDRESSEES = "addressees"
     SUBSCRIBERS = "subscribers"
 
 
-OF_CALLS = frozenset({Kind.MEDIA, Kind.CALL})
+OF_CALLS = frozenset({Kind.MEDIA, Kind.CALL, Kind.ORPHAN})
 """What ends when calls end."""
 
 
@@ -61,6 +62,14 @@ class BindingRecord(msgspec.Struct, frozen=True, array_like=True):
     since: float
     holds: list[tuple[str, float, frozenset[str] | None]]
     unported: frozenset[Place]
+
+
+class OrphanRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Media of a call that is not known; see Orphans."""
+
+    holder: str
+    packets: int
+    heard: float
 
 
 class RegistrationRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -97,6 +106,7 @@ class AddresseesRecord(msgspec.Struct, frozen=True, array_like=True):
 
 _decode_call = msgspec.msgpack.Decoder(CallRecord).decode
 _decode_binding = msgspec.msgpack.Decoder(BindingRecord).decode
+_decode_orphan = msgspec.msgpack.Decoder(OrphanRecord).decode
 _decode_registration = msgspec.msgpack.Decoder(RegistrationRecord).decode
 _decode_request = msgspec.msgpack.Decoder(RequestRecord).decode
 _decode_addressees = msgspec.msgpack.Decoder(AddresseesRecord).decode
@@ -114,6 +124,7 @@ def should_be_kept(engine: Engine) -> bool:
         engine.ledger.prolonged
         or engine.calls.refreshed
         or engine.registrations.asking
+        or engine.orphans.touched
         or callers.addressees.touched
         or callers.subscribers.touched
     )
@@ -128,6 +139,11 @@ def take_rows(engine: Engine) -> list[Row]:
     for name in calls.touched | calls.refreshed:
         kept = calls.kept(name)
         rows.append(Row(Kind.CALL, _encode(name), None if kept is None else _encode(record_of(*kept))))
+    for holder in engine.orphans.touched:
+        heard = engine.orphans.kept(holder)
+        rows.append(
+            Row(Kind.ORPHAN, holder.encode(), None if heard is None else _encode((str.__str__(holder), *heard)))
+        )
     for holder in registrations.touched:
         registration = registrations.kept(holder)
         value = None if registration is None else _encode(_of_registration(registration))
@@ -148,6 +164,7 @@ def all_rows(engine: Engine) -> list[Row]:
     """All that is known; nothing counts as changed then."""
     engine.ledger.touched.update(binding.inside for binding in engine.ledger)
     engine.calls.touched.update(engine.calls.names)
+    engine.orphans.touched.update(engine.orphans)
     engine.registrations.touched.update(registration.holder for registration in engine.registrations)
     engine.registrations.asking.update(engine.registrations.requests)
     for _, known in _addressees(engine):
@@ -169,8 +186,9 @@ def restore(engine: Engine, rows: Iterable[Row], *, shift: float = 0.0, calls_li
         bindings = [_decode_binding(value) for value in (*by_kind[Kind.SIGNALLING], *by_kind[Kind.MEDIA])]
         registrations = [_decode_registration(value) for value in by_kind[Kind.REGISTRATION]]
         known = [(known, _decode_addressees(value)) for kind, known in _addressees(engine) for value in by_kind[kind]]
+        orphans = [_decode_orphan(value) for value in by_kind[Kind.ORPHAN] if calls_live]
         requests = [_decode_request(value) for value in by_kind[Kind.REQUEST]]
-        _put_back(engine, calls, bindings, shift)
+        _put_back(engine, calls, orphans, bindings, shift)
         engine.registrations.put_back(
             [_registration(each, shift) for each in registrations],
             {each.key: _request(each, shift) for each in sorted(requests, key=attrgetter("until"))},
@@ -185,6 +203,7 @@ def restore(engine: Engine, rows: Iterable[Row], *, shift: float = 0.0, calls_li
 def _put_back(
     engine: Engine,
     calls: list[CallRecord],
+    orphans: list[OrphanRecord],
     bindings: list[BindingRecord],
     shift: float,
 ) -> None:
@@ -194,6 +213,9 @@ def _put_back(
         engine.calls.put_back(call, record.over_until)
         if record.over_until is None:
             live.add(call.holder)
+    for orphan in orphans:
+        live.add(Holder(orphan.holder))
+        engine.orphans.put_back(Holder(orphan.holder), orphan.packets, orphan.heard)
     found = [_binding(each, live, shift) for each in bindings]
     engine.ledger.put_back([binding for binding in found if binding.holds])
 
@@ -278,6 +300,7 @@ def forget_changes(engine: Engine) -> None:
     for changed in (
         engine.ledger.touched,
         engine.ledger.prolonged,
+        engine.orphans.touched,
         engine.registrations.touched,
         engine.registrations.asking,
         callers.addressees.touched,

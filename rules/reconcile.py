@@ -23,6 +23,7 @@ from rules.diff import Actual, Delta, Drift, TableDelta, compare
 from rules.errors import KernelError, LockedError
 from rules.flows import Search, public, wrong
 from rules.forwards import Forwards
+from rules.leftovers import leftovers
 from rules.model import Endpoint, Forward, Setup, Traffic
 from rules.plan import SETS, Parts, parts, plan
 from rules.ruleset import Element, Entry, Rule, Ruleset
@@ -65,8 +66,8 @@ class Reconciler:
     async def configure(self, setup: Setup) -> Applied:
         """Take this setup, now; the forwards follow it. May be repeated: that makes good whatever differs.
 
-        The first time, what a predecessor left is adopted: its frame is kept where it fits, its forwards go,
-        and its mark that forwarding was off stays.
+        The first time, what a predecessor left is adopted: its frame is kept where it fits, its forwards where they
+        are wanted by then, and its mark that forwarding was off stays.
         """
         async with self._busy:
             before = self._setup
@@ -108,6 +109,12 @@ class Reconciler:
         """How the kernel differs from what was last applied; changes nothing."""
         async with self._busy:
             return await self._compare(self._reached, await self._backend.read())
+
+    async def leftovers(self, setup: Setup) -> list[Forward]:
+        """The forwards that a predecessor left, to be wanted before the first `configure`."""
+        async with self._busy:
+            actual = await self._backend.read()
+        return await asyncio.to_thread(leftovers, setup, actual)
 
     async def disturbances(self) -> int:
         """How often others were seen to change tables or sets: `verify` when it grows. Cheap, to be asked often."""

@@ -13,7 +13,12 @@ def line(rule: Rule) -> str:
 
 def mark(rule: Rule) -> str:
     """The comment the rule carries in the kernel."""
-    return owner.mark(rule.reason, f"{rule.table} {_conditions(rule)} {_verdict(rule)}")
+    return owner.mark(rule.reason, unmarked(rule))
+
+
+def unmarked(rule: Rule) -> str:
+    """What the rule does, of which its mark has the fingerprint."""
+    return f"{rule.table} {_conditions(rule)} {_verdict(rule)}"
 
 
 def element(item: Element) -> str:

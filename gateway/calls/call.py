@@ -29,6 +29,16 @@ class CallId(NamedTuple):
     call_id: bytes
     phone: str
 
+    @property
+    def label(self) -> str:
+        """The short name that rules and logs carry."""
+        return blake2s(self.call_id, digest_size=4).hexdigest()
+
+    @property
+    def holder(self) -> Holder:
+        """What keeps the bindings of the call."""
+        return Holder.of(HolderKind.CALL, f"{self.label} {self.phone}")
+
 
 @dataclass(slots=True)
 class Call:
@@ -58,8 +68,8 @@ class Call:
     holder: Holder = field(init=False)
 
     def __post_init__(self) -> None:
-        self.label = blake2s(self.id.call_id, digest_size=4).hexdigest()
-        self.holder = Holder.of(HolderKind.CALL, f"{self.label} {self.id.phone}")
+        self.label = self.id.label
+        self.holder = self.id.holder
 
     @property
     def state(self) -> str:

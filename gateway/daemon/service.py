@@ -195,6 +195,12 @@ class Service:
             elif interface.name in missing:
                 log.info("interface %s is back", interface.name)
         self._engine.place(Networks(topology.networks), topology.address, announced if topology.address else None)
+        if self._keeper.lost:  # before a message is read, and may lease what is in use
+            self._keeper.lost = False
+            self._engine.orphans.adopt(await self._reconciler.leftovers(setup), self._loop.time())
+            log.warning(
+                "of the calls before, only what their rules say is known: %d ports", len(list(self._engine.ledger))
+            )
         if self._queue is not None:
             self._loop.add_reader(self._queue.fileno(), self._queue.on_readable)
         self._pipeline.follow()

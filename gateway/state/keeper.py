@@ -21,7 +21,7 @@ _TRY_AGAIN = 5.0  # seconds
 
 
 class Keeper:
-    """The one owner of the file at `path`. `lost` says that what was there could not be read.
+    """The one owner of the file at `path`. `lost` says that what was there at the start could not be read.
 
     Until `restored` nothing is read or written; afterwards one task at a time keeps.
     """
@@ -43,6 +43,7 @@ class Keeper:
             restore(engine, kept.rows, shift=kept.shift, calls_live=kept.same_boot)
         except (DamagedError, DamagedStateError) as error:
             self._set_aside(error)
+            self.lost = True
             return make()
         except StateError as error:
             self._fail(error)
@@ -99,7 +100,7 @@ class Keeper:
 
     def _set_aside(self, error: Exception) -> None:
         self.close()
-        self.lost = self._afresh = True
+        self._afresh = True
         try:
             aside = set_aside(self._path)
         except StateError as refusal:

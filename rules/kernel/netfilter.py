@@ -48,15 +48,15 @@ class Netfilter:
 
     async def flooded(self) -> int:
         """Packets dropped before they reached the queue, for there were too many."""
-        return await self.call(self._tables.flooded)
+        return await self.call(self._rules.flooded)
 
     async def ban(self, seconds: Mapping[str, int | None]) -> None:
         """Have the SIP of outside addresses dropped for so many seconds, None for not any more."""
-        await self.call(lambda: self._sets.ban(seconds))
+        await self.call(lambda: self._rules.ban(seconds))
 
     async def forget_bans(self) -> None:
         """Have nobody banned."""
-        await self.call(self._sets.forget_bans)
+        await self.call(self._rules.forget_bans)
 
     async def flows(self, search: Search) -> Iterable[Flow]:
         """See Backend."""

@@ -1,5 +1,6 @@
 """What keeps the rules in the kernel: iptables with ipsets, or nftables."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from rules.diff import Actual, Delta
@@ -23,6 +24,18 @@ class Variant(Protocol):
 
     def packets(self) -> dict[Element, int]:
         """What the counting sets have counted."""
+        ...
+
+    def flooded(self) -> int:
+        """How many packets the rules against floods have dropped."""
+        ...
+
+    def ban(self, seconds: Mapping[str, int | None]) -> None:
+        """Have outside addresses banned for so long from now, None for not any more."""
+        ...
+
+    def forget_bans(self) -> None:
+        """Have nobody banned."""
         ...
 
     def sweep(self) -> None:

@@ -1,6 +1,6 @@
 """The variant of legacy tables and ipsets."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 
 from rules.diff import TABLES, Actual, Delta, compare
@@ -51,6 +51,18 @@ class Xtables:
     def packets(self) -> dict[Element, int]:
         """See Variant."""
         return self._sets.packets()
+
+    def flooded(self) -> int:
+        """See Variant."""
+        return self._tables.flooded()
+
+    def ban(self, seconds: Mapping[str, int | None]) -> None:
+        """See Variant."""
+        self._sets.ban(seconds)
+
+    def forget_bans(self) -> None:
+        """See Variant."""
+        self._sets.forget_bans()
 
     def sweep(self) -> None:
         """See Variant."""

@@ -127,7 +127,7 @@ def test_everything_can_be_said(file: Path) -> None:
         Limits(calls=10, ports=20, registrations=5, addresses=4),
         Bans(after=10, window=30, seconds=600),
         Control(Path("/srv/other.sock"), group="daemon"),
-        Rules("nftables"),
+        rules=Rules("nftables"),
     )
 
 

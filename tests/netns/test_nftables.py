@@ -270,7 +270,13 @@ def test_a_drop_by_others_holds_and_is_named(fresh: Stage) -> None:
         assert peer.sender() is None
         topology = await LinkWatch().snapshot(["lan0"], "wan0")
         said = survey(
-            topology, sip_ports=(5060,), any_port=True, media_ports=(20000, 29999), queue=5060, backend="nftables"
+            topology,
+            sip_ports=(5060,),
+            any_port=True,
+            public_ports=(5062, 5999),
+            media_ports=(20000, 29999),
+            queue=5060,
+            backend="nftables",
         )
         found = [finding.what for finding in said if finding.severity is Severity.WARNING]
         assert "the drop policy of chain FORWARD in iptables-legacy table filter drops calls" in found[0]
@@ -349,7 +355,13 @@ def test_a_missing_queue_expression_is_named_with_what_is_done_instead(wired: St
         said = {
             finding.subject: finding.what
             for finding in survey(
-                topology, sip_ports=(5060,), any_port=True, media_ports=(20000, 29999), queue=5060, backend="nftables"
+                topology,
+                sip_ports=(5060,),
+                any_port=True,
+                public_ports=(5062, 5999),
+                media_ports=(20000, 29999),
+                queue=5060,
+                backend="nftables",
             )
         }
         assert said["rules.backend"].startswith("nftables: ")

@@ -9,7 +9,7 @@ held is read, and a fitting one is sent.
 import contextlib
 import errno
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pyroute2.netlink.nfnetlink import NFNL_SUBSYS_NFTABLES
 from pyroute2.netlink.nfnetlink import nftsocket as nft
@@ -85,6 +85,16 @@ class Table:
             if spec.counters
             for held in self._elements(name)
         }
+
+    def flooded(self) -> int:
+        """Packets that the rules against floods have dropped."""
+        return 0
+
+    def ban(self, seconds: Mapping[str, int | None]) -> None:
+        """See Variant."""
+
+    def forget_bans(self) -> None:
+        """See Variant."""
 
     def _try(self, delta: Delta, frame: Frame | None, changes: Changes) -> set[int]:
         requests = list(batch.requests(delta, frame, changes))

@@ -1,9 +1,10 @@
 """The variant of nftables, and what iptables does for it.
 
 Where the kernel lacks nftables' `queue` expression, packets are intercepted by the legacy table mangle. It looks into
-an ipset for the phones that speak SIP, so this one set is kept twice.
+ipsets, so the one of the phones that speak SIP is kept twice, and the one of who is banned is kept there.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rules import owner
@@ -14,6 +15,8 @@ from rules.kernel.xtables import Xtables
 from rules.ruleset import Element, Ruleset, TableName
 
 _INTERCEPTION: TableName = "mangle"
+_SETS = (owner.SET_SIP, owner.SET_BANNED)
+"""The ipsets that it looks into."""
 
 
 class Nftables:
@@ -34,7 +37,8 @@ class Nftables:
             return actual
         legacy = self._legacy.read()
         twice = in_both(_signalling(actual.entries), _signalling(legacy.entries))
-        sets = {spec for spec in actual.sets if spec.name != owner.SET_SIP or spec in legacy.sets}
+        alone = {spec for spec in legacy.sets if spec.name == owner.SET_BANNED}
+        sets = alone | {spec for spec in actual.sets if spec.name != owner.SET_SIP or spec in legacy.sets}
         entries = {element: note for element, note in actual.entries.items() if element.set != owner.SET_SIP}
         return Actual(actual.chains | legacy.chains, actual.jumps | legacy.jumps, frozenset(sets), entries | twice)
 
@@ -60,6 +64,18 @@ class Nftables:
         """See Variant."""
         return self._table.packets()
 
+    def flooded(self) -> int:
+        """See Variant."""
+        return self._legacy.flooded() if self._legacy else self._table.flooded()
+
+    def ban(self, seconds: Mapping[str, int | None]) -> None:
+        """See Variant."""
+        (self._legacy or self._table).ban(seconds)
+
+    def forget_bans(self) -> None:
+        """See Variant."""
+        (self._legacy or self._table).forget_bans()
+
     def close(self) -> None:
         """See Variant."""
         self._table.close()
@@ -68,7 +84,7 @@ class Nftables:
 
     def sweep(self) -> None:
         """See Variant."""
-        ours = (_INTERCEPTION, owner.SET_SIP) if self._legacy else ()
+        ours = (_INTERCEPTION, *_SETS) if self._legacy else ()
         in_use = tables_in_use()
         legacy = Xtables([table for table in TABLES if table in in_use and table not in ours])
         try:
@@ -84,14 +100,17 @@ def _split(delta: Delta, legacy: Xtables) -> tuple[Delta, Delta]:
     """What the legacy table does, and what ours does."""
     held = legacy.read().sets if delta.create else frozenset()
     intercepted = Delta(
-        create=tuple(spec for spec in delta.create if spec.name == owner.SET_SIP and spec not in held),
+        create=tuple(spec for spec in delta.create if spec.name in _SETS and spec not in held),
         add=tuple(entry for entry in delta.add if entry.element.set == owner.SET_SIP),
         tables=tuple(change for change in delta.tables if change.table == _INTERCEPTION),
         drop=tuple(element for element in delta.drop if element.set == owner.SET_SIP),
-        destroy=tuple(name for name in delta.destroy if name == owner.SET_SIP),
+        destroy=tuple(name for name in delta.destroy if name in _SETS),
     )
     return intercepted, replace(
-        delta, tables=tuple(change for change in delta.tables if change.table != _INTERCEPTION)
+        delta,
+        create=tuple(spec for spec in delta.create if spec.name != owner.SET_BANNED),
+        tables=tuple(change for change in delta.tables if change.table != _INTERCEPTION),
+        destroy=tuple(name for name in delta.destroy if name != owner.SET_BANNED),
     )
 
 

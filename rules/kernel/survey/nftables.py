@@ -93,7 +93,7 @@ def read_nftables() -> tuple[ForeignTable, ...]:
     """
     try:
         rows = [_chain_row(family, row) for family, row in dump(NFTABLES, _GET_CHAIN) if family in FAMILIES]
-        chains = [row for row in rows if row[0] != _OURS]
+        chains = [row for row in rows if row.table != _OURS]
         helpers = _sip_helpers()
         rules: dict[tuple[str, str], list[ForeignRule]] = {}
         for family, row in dump(NFTABLES, _GET_RULE):
