@@ -167,6 +167,21 @@ def test_each_phone_has_a_share_of_its_own(fresh: Stage) -> None:
     play(fresh, story)
 
 
+def test_what_answers_a_phone_is_known_by_the_port_that_the_phone_wrote_to(fresh: Stage) -> None:
+    def story(scene: Scene, variant: Nftables) -> None:
+        phone, peer = scene.phone_line(6000), scene.outside_line(5060)
+        phone.send(PEER, 5060)
+        writer = peer.sender()
+        assert writer
+        for _ in range(20):
+            peer.send(*writer)
+        passed = len(arrived(phone))
+        assert passed in ANSWERED
+        assert variant.flooded() == 20 - passed
+
+    play(fresh, story)
+
+
 def test_who_is_banned_is_dropped_until_his_time_is_over_or_he_is_forgiven(fresh: Stage) -> None:
     def story(scene: Scene, variant: Nftables) -> None:
         phone, peer = scene.phone_line(5060), scene.outside_line()

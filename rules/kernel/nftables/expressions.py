@@ -46,7 +46,7 @@ class _Meta(IntEnum):
 
 
 class _Ct(IntEnum):
-    STATE, DIRECTION, PORT = 0, 1, 11
+    STATE, DIRECTION, DESTINATION_PORT = 0, 1, 12
 
 
 class _Compare(IntEnum):
@@ -164,7 +164,7 @@ def _tracked(option: str, value: str) -> Iterator[bytes]:
         yield _ct(_Ct.DIRECTION)
         yield _compare(_Compare.EQUAL, bytes([_DIRECTIONS[value]]))
     else:  # ctorigdstport
-        yield _ct(_Ct.PORT, attribute(3, bytes([_DIRECTIONS["ORIGINAL"]])))
+        yield _ct(_Ct.DESTINATION_PORT, attribute(3, bytes([_DIRECTIONS["ORIGINAL"]])))
         yield _compare(_Compare.EQUAL, struct.pack(">H", int(value)))
 
 
