@@ -9,7 +9,6 @@ needed for the rest are given up before the first thread starts, for the kernel 
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,6 +18,7 @@ from gateway.daemon import report
 from gateway.daemon.bans import BanKeeper
 from gateway.daemon.control import ControlServer
 from gateway.daemon.losses import Losses
+from gateway.daemon.memory import settle_memory, tidy_forever
 from gateway.daemon.neighbours import Neighbours
 from gateway.daemon.notify import Notifier, feed_watchdog, watchdog_interval
 from gateway.daemon.pipeline import Pipeline
@@ -104,7 +104,7 @@ class Service:
 
     async def _serve(self) -> None:
         await self._use(self._config, self._place)
-        _settle_memory()
+        settle_memory()
         self._notifier.ready()
         log.info("ready: %s", self._summary())
         async with asyncio.TaskGroup() as group:
@@ -116,6 +116,7 @@ class Service:
                 self._feed_watchdog(),
                 follow_registrars(self._engine),
                 self._bans.keep_forever(),
+                tidy_forever(self._netfilter.call, lambda: not self._engine.calls.names),
             ):
                 group.create_task(task)
 
@@ -364,13 +365,6 @@ class Service:
         networks = ", ".join(topology.networks if topology is not None else ())
         announced = self._engine.ledger.public or "no address yet"
         return f"{inside} ({networks or 'no network yet'}) behind {config.outside.interface} ({announced})"
-
-
-def _settle_memory() -> None:
-    """What start-up made stays for good; looking through it again and again held up messages for 30 ms and more."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 1000)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
