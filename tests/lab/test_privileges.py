@@ -12,7 +12,6 @@ from rules.model import Endpoint
 from tests.lab import lab as labs
 from tests.lab.gateway import Gateway, router_state
 from tests.lab.lab import Lab
-from tests.lab.phone import Phone
 from tests.lab.talk import connect, converse, hear
 from tests.lab.topology import ROUTER_OUTSIDE
 
@@ -57,18 +56,9 @@ def rights(gateway: Gateway) -> list[dict[str, str]]:
     return found
 
 
-def phones(lab: Lab) -> tuple[Phone, Phone]:
-    """Alice at home and bob far away, both registered."""
-    lab.registrar()
-    alice, bob = lab.phone("alice"), lab.far_phone("bob")
-    for phone in (bob, alice):
-        phone.register()
-    return alice, bob
-
-
 def do_everything(lab: Lab, gateway: Gateway) -> None:
     """Calls, another queue, another address in a call, an answer of the gateway's own."""
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     converse(alice, bob)
     gateway.configure({"sip.queue": 7, "media.ports": "31000-31009"})
     assert "read again" in gateway.reload()

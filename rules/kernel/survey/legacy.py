@@ -41,7 +41,7 @@ def tables_in_use() -> tuple[str, ...]:
     try:
         return tuple(TABLES_IN_USE.read_text().split())
     except PermissionError:
-        return tuple(TABLES)
+        return TABLES
     except OSError:
         return ()
 
