@@ -226,9 +226,12 @@ class Service:
     async def _replace(self, topology: Topology) -> None:
         """Follow a change of addresses, as soon as the kernel can be looked at."""
         while True:
+            config = self._config
             with _logged("a change of addresses could not be followed yet"):
-                setup = await self._setup(self._config, topology)
-                break
+                setup = await self._setup(config, topology)
+                if config is self._config:  # else it was read again meanwhile
+                    break
+                continue
             await asyncio.sleep(_TRY_AGAIN)
         await self._place_or_say(topology, setup)
 
