@@ -29,24 +29,34 @@ class Search:
 
     `former` are hosts that may no longer send to an inside address, not even in answer; `silenced` are media
     addresses whose forward has ended. `thorough` asks for flows that lead to the inside addresses as well, and those
-    that were given a public one. `urgent` says that a packet which waits for the rules may ride on one of them.
+    that were given a public one. `bare` asks for those that left with the inside address they began with, before
+    there was a masquerade, `borrowed` for those that left with another one, while there was no outside address.
+    `urgent` says that a packet which waits for the rules may ride on one of them.
     """
 
     insides: set[Endpoint] = field(default_factory=set)
     publics: set[Endpoint] = field(default_factory=set)
     former: set[tuple[Endpoint, str]] = field(default_factory=set)
     silenced: set[Endpoint] = field(default_factory=set)
+    bare: bool = False
+    borrowed: bool = False
     thorough: bool = False
     urgent: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.insides or self.publics)
+        return bool(self.insides or self.publics or self.bare or self.borrowed)
 
     def touches(self, flow: Flow) -> bool:
         """Whether the flow is one of those looked for."""
         if flow.source in self.insides or flow.target in self.publics:
             return True
+        if self.wants(flow.source.ip == flow.reply_target.ip):
+            return True
         return self.thorough and (flow.reply_source in self.insides or flow.reply_target in self.publics)
+
+    def wants(self, bare: bool) -> bool:
+        """Whether flows that left with their own address, or with another one, are all looked for."""
+        return self.bare if bare else self.borrowed
 
     def changed(
         self, old: Forward | None, before: Endpoint | None, new: Forward | None, after: Endpoint | None
@@ -106,6 +116,10 @@ def wrong(
     def is_inside(ip: str) -> bool:
         return any(IPv4Address(ip) in net for net in nets)
 
+    def leaks(flow: Flow) -> bool:
+        bare = flow.source.ip == flow.reply_target.ip
+        return search.wants(bare) and is_inside(flow.reply_target.ip) and not _is_for_many(flow.target.ip)
+
     def is_wrong(flow: Flow) -> bool:
         if flow.source in forwards or flow.source in search.insides or is_inside(flow.source.ip):
             mine = forwards.get(flow.source)
@@ -116,7 +130,7 @@ def wrong(
                 over = (flow.source, flow.target.ip) in search.former and not _may_send(flow.target.ip, mine)
                 return over or flow.reply_target != public(address, mine)
             taken = flow.reply_target.ip == address and forwards.at(flow.reply_target.port) is not None
-            return taken or flow.source in search.insides
+            return taken or flow.source in search.insides or leaks(flow)
         to = forwards.at(flow.target.port) if flow.target.ip == address else None
         if to is not None:
             bent = flow.reply_target != flow.source  # by a clash; the inside would answer it in vain
@@ -126,6 +140,12 @@ def wrong(
     gone = [flow for flow in flows if is_wrong(flow)]
     ends = {end for flow in gone for end in (flow.source, flow.reply_source)}
     return gone, frozenset(ends & forwards.keys())
+
+
+def _is_for_many(ip: str) -> bool:
+    """Multicast, and the broadcast of RFC 919 among what is reserved: neither leaves by the outside."""
+    address = IPv4Address(ip)
+    return address.is_multicast or address.is_reserved
 
 
 def _may_send(source: str, forward: Forward) -> bool:

@@ -16,6 +16,8 @@ Why it is so
   end of a SIP request line; the phone that sent one is in a set from then on.
 - An announced media port is always either forwarded or refused. Media that overtakes its own rule would
   otherwise be taken for the router's: answered by ICMP, and pinned to the router while it keeps coming.
+- MASQUERADE on an interface without an address borrows that of another, one inside, and its flows keep that. So
+  while the outside has none, nothing leaves by our own masquerade.
 - Own chains hold everything; built-in chains get one jump to each of them, at the head. Only the masquerade
   comes last: what the operator exempts from it (a tunnel, say) is exempted by rules that come first.
 """
@@ -138,7 +140,13 @@ def _admission(setup: Setup) -> tuple[Rule, ...]:
     """
     answer = Match("conntrack", (("ctstate", ("ESTABLISHED",)), ("ctdir", ("REPLY",))))
     from_media, to_media = _in_set(owner.SET_OUT, "src,src"), _in_set(owner.SET_TO, "dst,dst")
-    rules: list[Rule] = []
+    rules = [
+        Rule(
+            "filter", owner.FORWARD, "DROP", "no outside address", incoming=inside, outgoing=setup.outside, udp=False
+        )
+        for inside in setup.inside
+        if setup.masquerade and setup.address is None
+    ]
     for inside in setup.inside:
         inward = (setup.outside, inside)
         outward = (inside, setup.outside)

@@ -75,6 +75,7 @@ class Reconciler:
                 for forward in self._reached.values():
                     old, new = public(before.address, forward), public(setup.address, forward)
                     self._owed.changed(forward, old, forward, new)
+                self._owed.borrowed |= setup.masquerade and before.address != setup.address
             self._setup = setup
             return await self._resync(setup)
 
@@ -188,6 +189,8 @@ class Reconciler:
         delta = (await self._compare(wanted, actual)).delta
         await self._commit(delta)
         self._reached.update(changes)
+        if any(chain.name == owner.MASQUERADE and chain.rules for table in delta.tables for chain in table.replace):
+            self._owed.bare = True
         if delta.tables:  # what began without these rules goes on without them
             for forward in wanted.values():
                 self._owed.doubted(forward, public(setup.address, forward))

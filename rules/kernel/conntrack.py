@@ -49,13 +49,16 @@ class Conntrack:
         filters = [NFCTAttrTuple(proto=socket.IPPROTO_UDP, saddr=ip) for ip in {i.ip for i in search.insides}]
         filters += [NFCTAttrTuple(proto=socket.IPPROTO_UDP, daddr=ip) for ip in {p.ip for p in search.publics}]
         walks = len(filters)
-        if search.thorough or (
-            walks > 1 and _limit("nf_conntrack_count") * _ENTRY < _limit("nf_conntrack_buckets") * (walks - 1)
+        if (
+            search.thorough
+            or search.bare
+            or search.borrowed
+            or (walks > 1 and _limit("nf_conntrack_count") * _ENTRY < _limit("nf_conntrack_buckets") * (walks - 1))
         ):
             filters = [NFCTAttrTuple(proto=socket.IPPROTO_UDP)]
         insides = {_pack(each) for each in search.insides}
         publics = {_pack(each) for each in search.publics}
-        return [flow for each in filters for flow in self._dump(each, insides, publics)]
+        return [flow for each in filters for flow in self._dump(each, insides, publics, search)]
 
     def cut(self, flows: Iterable[Flow]) -> None:
         """Delete entries; one that has ended is no error."""
@@ -68,7 +71,9 @@ class Conntrack:
             if code not in (0, errno.ENOENT):
                 raise refusal("deleting conntrack entries", code)
 
-    def _dump(self, wanted: NFCTAttrTuple, insides: set[bytes], publics: set[bytes]) -> Iterator[Flow]:
+    def _dump(
+        self, wanted: NFCTAttrTuple, insides: set[bytes], publics: set[bytes], search: Search
+    ) -> Iterator[Flow]:
         wanted.attrs()  # computes its flags
         request = nfct_msg.create_from(
             tuple_orig=wanted, cta_filter={"attrs": [["CTA_FILTER_ORIG_FLAGS", wanted.flags]]}
@@ -82,7 +87,11 @@ class Conntrack:
                 reply = start + (_LENGTH.unpack_from(data, start)[0] + 3 & ~3)
                 ends = (source + sport, target + dport, *_reply(data, reply))
                 if (
-                    ends[0] in insides or ends[2] in insides or ends[1] in publics or ends[3] in publics
+                    ends[0] in insides
+                    or ends[2] in insides
+                    or ends[1] in publics
+                    or ends[3] in publics
+                    or search.wants(source == ends[3][:4])
                 ):  # few are, and only those are worth an object
                     yield Flow(*map(_unpack, ends))
         except OSError as error:

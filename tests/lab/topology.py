@@ -71,8 +71,21 @@ class Network:
     def change_outside_address(self, address: str) -> None:
         """Give the router another outside address, as a provider does overnight."""
         self.router.run("ip", "addr", "del", f"{self.outside_address}/24", "dev", "wan0")
+        self.reconnect(address)
+
+    def reconnect(self, address: str) -> None:
+        """Have the outside interface, which has none, get an address and the default route."""
         self.outside_address = address
         _address(self.router, "wan0", address, _GATEWAY_OUTSIDE)
+
+    def unplug_outside(self) -> None:
+        """Take the outside interface away, as a line that is down takes ppp0."""
+        self.router.run("ip", "link", "del", "wan0")
+
+    def plug_outside(self) -> None:
+        """Have an outside interface again, by the old name, without an address."""
+        link(self.internet, "router", self.router, "wan0")
+        _attach_all(self.internet, "net", ["router"])
 
     def _join_inside(self) -> None:
         for number, lan in enumerate(self.lans):

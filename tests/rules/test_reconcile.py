@@ -230,3 +230,48 @@ def test_nothing_is_applied_before_there_is_a_setup() -> None:
     with pytest.raises(RuntimeError, match="before configure"):
         run(rules.apply())
     assert rules.ruleset().chains == ()
+
+
+LEAKING = Flow(Endpoint("10.0.0.99", 4000), PEER, PEER, Endpoint("10.0.0.99", 4000))
+BORROWED = Flow(Endpoint("10.0.0.98", 4000), PEER, PEER, Endpoint("10.0.0.1", 4000))
+DHCP_CLIENT, TO_ALL = Endpoint("10.0.0.99", 68), Endpoint("255.255.255.255", 67)
+NOT_OURS = (
+    Flow(PEER, Endpoint("203.0.113.1", 8080), Endpoint("10.0.0.99", 8080), PEER),
+    Flow(DHCP_CLIENT, TO_ALL, TO_ALL, DHCP_CLIENT),
+    Flow(Endpoint("10.0.0.99", 4001), PEER, PEER, Endpoint("192.0.2.1", 4001)),
+    Flow(Endpoint("10.0.0.99", 53), Endpoint("10.0.0.1", 53), Endpoint("10.0.0.1", 53), Endpoint("10.0.0.99", 53)),
+)
+
+
+def test_what_left_before_there_was_a_masquerade_begins_anew() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[LEAKING, *NOT_OURS])
+        rules = await started(kernel, setup=replace(SETUP, masquerade=True))
+        assert kernel.conntrack == list(NOT_OURS)
+        # later, what the operator exempts from the masquerade is as he wants it
+        kernel.conntrack.append(LEAKING)
+        await rules.configure(replace(SETUP, masquerade=True, address="203.0.113.9"))
+        assert kernel.conntrack == [*NOT_OURS, LEAKING]
+
+    run(story())
+
+
+def test_what_left_with_an_address_of_the_inside_begins_anew_when_there_is_one_outside() -> None:
+    async def story() -> None:
+        kernel = FakeBackend()
+        rules = await started(kernel, setup=replace(SETUP, masquerade=True, address=None))
+        kernel.conntrack = [BORROWED, *NOT_OURS]
+        await rules.configure(replace(SETUP, masquerade=True))
+        assert kernel.conntrack == list(NOT_OURS)
+
+    run(story())
+
+
+def test_a_masquerade_of_others_is_left_to_them() -> None:
+    async def story() -> None:
+        kernel = FakeBackend(conntrack=[LEAKING, BORROWED])
+        rules = await started(kernel, setup=replace(SETUP, masquerade=False))
+        await rules.configure(replace(SETUP, masquerade=False, address="203.0.113.9"))
+        assert kernel.conntrack == [LEAKING, BORROWED]
+
+    run(story())
