@@ -126,7 +126,7 @@ def _there_and_back(steps: list[Step]) -> None:
     outward = [index for index, (side, _) in enumerate(steps) if side is Side.INSIDE]
     if not outward or PUBLIC.encode() in steps[outward[-1]][1]:
         return
-    engine = _gateway(Settings())
+    engine = _gateway(Settings(max_expires=0))  # what the phone is told of its lifetime is another thing
     for side, data in steps[: outward[-1]]:
         engine.receive(_datagram(side, data), side, 0.0)
     sent = steps[outward[-1]][1]
