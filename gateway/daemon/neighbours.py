@@ -10,11 +10,12 @@ from rules.errors import KernelError
 from rules.kernel.netfilter import Netfilter
 from rules.kernel.survey import (
     Finding,
+    ForeignTable,
     NftWatch,
     Severity,
     Site,
+    find_masquerade,
     judge,
-    masquerade_of_others,
     read_legacy,
     read_nftables,
 )
@@ -84,14 +85,12 @@ class Neighbours:
             return
         self._disturbances = await self._reconciler.disturbances()
         legacy = await self._netfilter.call(read_legacy)
-        tables = (*legacy, *await asyncio.to_thread(read_nftables))
-        findings = await asyncio.to_thread(judge, tables, site)
+        findings, is_hidden = await asyncio.to_thread(_judged, legacy, site)
         troubles = [finding for finding in findings if finding.severity is not Severity.OK]
         for finding in troubles:
             self._say(finding)
         self._said &= {_named(finding) for finding in troubles}
-        hides, is_hidden = self._hides(), masquerade_of_others(tables, site) is not None
-        if hides == is_hidden:
+        if self._hides() == is_hidden:
             await self._mend()
 
     def _say(self, finding: Finding) -> None:
@@ -99,6 +98,13 @@ class Neighbours:
             self._said.add(_named(finding))
             level = logging.ERROR if finding.severity is Severity.ERROR else logging.WARNING
             log.log(level, "%s: %s; %s", finding.subject, finding.what, finding.advice)
+
+
+def _judged(legacy: tuple[ForeignTable, ...], site: Site) -> tuple[list[Finding], bool]:
+    """What the rules of others do to calls, and whether they hide the inside networks."""
+    tables = (*legacy, *read_nftables())
+    where = find_masquerade(tables, site.outside, site.networks, site.inside)
+    return judge(tables, site), where is not None
 
 
 def _named(finding: Finding) -> str:

@@ -21,6 +21,7 @@ Row = dict[str, object]
 
 _MOST_DOMAINS, _MOST_ADDRESSES = 64, 64  # shown
 _KINDS = list(HolderKind)
+_MASQUERADE = {True: "ours", False: "others", None: "off"}  # by others: we found it done
 
 
 def status(
@@ -30,6 +31,7 @@ def status(
     ruleset: Ruleset,
     queue: QueueStats,
     *,
+    hides: bool | None,
     flooded: int,
     uptime: float,
     commit_seconds: float,
@@ -37,7 +39,8 @@ def status(
 ) -> Row:
     """The gateway as a whole; `commit_seconds` is what the last change of the rules took.
 
-    `flooded` packets were dropped before the queue; `state` says why what lasts is not kept, if it is not.
+    `hides` is whether it hides the inside networks itself, None if the operator will not have that; `flooded` packets
+    were dropped before the queue; `state` says why what lasts is not kept, if it is not.
     """
     ledger = engine.ledger
     low, high = config.sip.public_ports
@@ -51,7 +54,7 @@ def status(
         "address": topology.address,
         "host": config.outside.host or None,
         "announced": ledger.public,
-        "masquerade": _masquerade(config, ruleset),
+        "masquerade": _MASQUERADE[hides],
         "calls": len(engine.calls),
         "registrations": sum(1 for _ in engine.registrations),
         "callers": engine.callers.policy,
@@ -163,13 +166,6 @@ def _registrars(engine: Engine) -> list[Row]:
         {"domain": domain, "addresses": sorted(found[domain] | engine.callers.known_of(domain))[:_MOST_ADDRESSES]}
         for domain in sorted(found)[:_MOST_DOMAINS]
     ]
-
-
-def _masquerade(config: Config, ruleset: Ruleset) -> str:
-    """Who hides the inside networks: "ours", "others" (we found it done), or "off"."""
-    if any(chain.name == owner.MASQUERADE and chain.rules for chain in ruleset.chains):
-        return "ours"
-    return "others" if config.outside.masquerade else "off"
 
 
 def _address(binding: Binding, ledger: Ledger, traffic: Mapping[Endpoint, Traffic]) -> Row:

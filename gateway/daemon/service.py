@@ -342,6 +342,7 @@ class Service:
                     engine,
                     self._reconciler.ruleset(),
                     self._queue.stats(),
+                    hides=self._hides(),
                     flooded=await self._netfilter.flooded(),
                     uptime=now - self._started,
                     commit_seconds=self._pipeline.commit_seconds,

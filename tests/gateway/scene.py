@@ -65,12 +65,12 @@ class Gateway:
         self._forwards |= self.engine.take_changes()
         return plan(SETUP, [forward for forward in self._forwards.values() if forward is not None])
 
-    def status(self, ruleset: Ruleset | None = None) -> report.Row:
+    def status(self, *, hides: bool | None = True) -> report.Row:
         config = load(None, inside=["lan0"], outside="wan0")
-        ruleset = self.ruleset if ruleset is None else ruleset
         return report.status(
-            config, TOPOLOGY, self.engine, ruleset, QUEUE, flooded=4, uptime=3600.0, commit_seconds=0.0031
-        )
+            config, TOPOLOGY, self.engine, self.ruleset, QUEUE,
+            hides=hides, flooded=4, uptime=3600.0, commit_seconds=0.0031,
+        )  # fmt: skip
 
     def calls(self, traffic: Mapping[Endpoint, Traffic] = TRAFFIC) -> list[report.Row]:
         return report.calls(self.engine, traffic, NOW)

@@ -31,11 +31,12 @@ from rules.kernel.topology import Topology
 
 __all__ = [
     "Finding",
+    "ForeignTable",
     "NftWatch",
     "Severity",
     "Site",
+    "find_masquerade",
     "judge",
-    "masquerade_of_others",
     "masquerade_present",
     "read_legacy",
     "read_nftables",
@@ -103,29 +104,23 @@ def site_of(
 
 
 def judge(tables: Sequence[ForeignTable], site: Site) -> list[Finding]:
-    """What other people's rules do to calls."""
+    """What other people's rules do to calls; OK if nothing."""
     troubles = [*find_barriers(tables, site), *find_rivals(tables, site)]
     if not troubles:
         troubles = [Finding(Severity.OK, "firewall", "no rule or policy known to drop or bend calls")]
-    what = (
-        masquerade_of_others(tables, site)
-        or "no rule of others hides the inside networks: outside.masquerade = true adds one"
-    )
-    return [*find_sip_helper(tables), *troubles, Finding(Severity.OK, "masquerade", what)]
-
-
-def masquerade_of_others(tables: Sequence[ForeignTable], site: Site) -> str | None:
-    """Where one of these tables hides the inside networks already."""
-    return find_masquerade(tables, site.outside, site.networks, site.inside)
+    return [*find_sip_helper(tables), *troubles]
 
 
 def _firewall_findings(site: Site) -> list[Finding]:
     try:
-        return judge(_foreign_tables(), site)
+        tables = _foreign_tables()
     except NotPermittedError as error:
         return [Finding(Severity.ERROR, "firewall", str(error), "run as root")]
     except KernelError as error:
         return [Finding(Severity.WARNING, "firewall", str(error), "look at it by hand")]
+    where = find_masquerade(tables, site.outside, site.networks, site.inside)
+    what = where or "no rule of others hides the inside networks: outside.masquerade = true adds one"
+    return [*judge(tables, site), Finding(Severity.OK, "masquerade", what)]
 
 
 def _foreign_tables() -> tuple[ForeignTable, ...]:

@@ -10,7 +10,8 @@ import pytest
 from gateway.engine import Engine, Settings
 from gateway.snapshot import Row
 from gateway.state.keeper import Keeper
-from tests.gateway.daemon.router import RawPacket, Router
+from tests.gateway.daemon.clock import until
+from tests.gateway.daemon.router import Router
 from tests.gateway.daemon.talk import PROVIDER, announced, answer, invite, register, sdp, within
 
 SOON = 5.0  # seconds
@@ -27,13 +28,6 @@ class SlowKeeper(Keeper):
         self.begun.set()
         assert self.may_write.wait(SOON)
         super()._write(rows, afresh=afresh)
-
-
-async def verdict(packet: RawPacket) -> str:
-    async with asyncio.timeout(SOON):
-        while packet.verdict is None:  # noqa: ASYNC110  # nobody announces it
-            await asyncio.sleep(0.01)
-    return packet.verdict
 
 
 def known(path: Path) -> Engine:
@@ -63,7 +57,8 @@ def test_a_message_leaves_once_what_it_tells_of_is_written(message: bytes, tmp_p
             assert sent.verdict is None
             assert not list(known(tmp_path / "state.db").ledger)
             keeper.may_write.set()
-            assert await verdict(sent) == "accepted"
+            await until(lambda: sent.verdict)
+            assert sent.verdict == "accepted"
             rows = {binding.port for binding in known(tmp_path / "state.db").ledger}
             assert announced(sent.message) <= rows
 
@@ -78,19 +73,19 @@ def test_an_end_is_written_before_the_message_that_says_so_leaves(tmp_path: Path
         keeper.may_write.set()
         async with Router(keeper=keeper) as router:
             request = router.outward(invite())
-            await verdict(request)
+            await until(lambda: request.verdict)
             answered = router.inward(answer(request.message, "200 OK", sdp(PROVIDER, 40000)))
-            await verdict(answered)
-            await verdict(router.outward(within("ACK", answered.message, cseq=1)))
+            await until(lambda: answered.verdict)
+            router.outward(within("ACK", answered.message, cseq=1))
             bye = router.outward(within("BYE", answered.message))
-            await verdict(bye)
+            await until(lambda: bye.verdict)
             assert [call.state for call in known(tmp_path / "state.db").calls] == ["ending"]
             keeper.may_write.clear()
             over = router.inward(answer(bye.message))
             await asyncio.sleep(0.1)
             assert over.verdict is None
             keeper.may_write.set()
-            await verdict(over)
+            await until(lambda: over.verdict)
             assert list(known(tmp_path / "state.db").calls) == []
 
     asyncio.run(story())
@@ -103,7 +98,8 @@ def test_where_nothing_can_be_written_messages_leave_all_the_same(
         (tmp_path / "state.db").mkdir()
         async with Router(keeper=Keeper(tmp_path / "state.db")) as router:
             sent = router.outward(invite())
-            assert await verdict(sent) == "accepted"
+            await until(lambda: sent.verdict)
+            assert sent.verdict == "accepted"
             assert announced(sent.message) & router.public_ports
 
     asyncio.run(story())
