@@ -9,7 +9,6 @@ nothing.
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import lru_cache
 
 from gateway.admission import listening_at
 from gateway.bans import Bans
@@ -50,7 +49,6 @@ from rules.model import Endpoint, Forward, Traffic
 
 __all__ = ["Engine", "Settings"]
 
-_PHONES_REMEMBERED = 4096
 _DIALOG_METHODS = frozenset({b"INVITE", b"ACK", b"CANCEL", b"BYE", b"PRACK", b"UPDATE"})
 
 
@@ -269,7 +267,7 @@ class Engine:
         phone = addresses[0]
         brief = registers or self.registrations.is_registered(phone)
         until = now + (TRANSACTION_SECONDS if brief else self._settings.idle)
-        holder = _holder_of(phone, HolderKind.TRANSACTION if brief else HolderKind.PEER)
+        holder = Holder.of_phone(phone, HolderKind.TRANSACTION if brief else HolderKind.PEER)
         for address in addresses:
             self.ledger.hold_signalling(address, holder, until, now)
 
@@ -338,7 +336,7 @@ class Engine:
         self._notice(Subject.REGISTRATION, registration.aor, registration.described(now))
         if not registration.contacts and not self.registrations.is_registered(phone):
             for kind in (HolderKind.TRANSACTION, HolderKind.PEER):
-                self.ledger.release(_holder_of(phone, kind))
+                self.ledger.release(Holder.of_phone(phone, kind))
 
     def _unread(self, datagram: Datagram, sender: Side, error: PeerError, now: float) -> Outcome:
         """What cannot be read passes as it came, keep-alives above all; a phone may read in it what we do not."""
@@ -399,8 +397,3 @@ class Engine:
 
     def _notice(self, subject: Subject, key: str, text: str) -> None:
         self._notices.append(Notice(subject, key, text))
-
-
-@lru_cache(maxsize=_PHONES_REMEMBERED)
-def _holder_of(phone: Endpoint, kind: HolderKind) -> Holder:
-    return Holder.of(kind, str(phone))

@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.masquerade.translation import Place
 from rules.model import Endpoint, Purpose
+
+_PHONES_REMEMBERED = 4096
 
 
 class HolderKind(StrEnum):
@@ -29,6 +32,12 @@ class Holder(str):
     def of(cls, kind: HolderKind, name: str) -> "Holder":
         """The holder of a kind with that name."""
         return cls(f"{kind} {name}")
+
+    @classmethod
+    @lru_cache(maxsize=_PHONES_REMEMBERED)  # it is asked for with each message, and spelling an address takes long
+    def of_phone(cls, phone: Endpoint, kind: HolderKind) -> "Holder":
+        """The one by which a phone's address holds its own port."""
+        return cls.of(kind, str(phone))
 
     @property
     def kind(self) -> HolderKind:

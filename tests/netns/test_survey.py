@@ -1,62 +1,23 @@
 """What is found out about namespaces with other people's rules in them."""
 
-import asyncio
 import os
 import socket
 from collections.abc import Iterator
 
 import pytest
 
-from rules.kernel.links import LinkWatch
 from rules.kernel.queue import PacketQueue
-from rules.kernel.survey import Finding, Severity, features, masquerade_present, survey
-from tests.support.netns import Namespace, hosts, link
+from rules.kernel.survey import Finding, Severity, features
+from tests.netns.surveyed import QUEUE, fit_router, iptables, look, masquerade, nft, troubles
+from tests.support.netns import Namespace
 
 pytestmark = pytest.mark.root
-
-NETWORKS = ("10.0.0.0/24",)
-QUEUE = 9
 
 
 @pytest.fixture
 def router() -> Iterator[Namespace]:
-    with hosts("router", "world") as (router, world):
-        link(router, "lan0", world, "lan")
-        link(router, "wan0", world, "wan")
-        router.run("ip", "addr", "add", "10.0.0.1/24", "dev", "lan0")
-        router.run("ip", "addr", "add", "198.51.100.1/24", "dev", "wan0")
-        router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-        yield router
-
-
-def look(*, any_port: bool = True) -> list[Finding]:
-    topology = asyncio.run(LinkWatch().snapshot(["lan0"], "wan0"))
-    return survey(
-        topology,
-        sip_ports=(5060,),
-        any_port=any_port,
-        public_ports=(5062, 5999),
-        media_ports=(20000, 29999),
-        queue=QUEUE,
-    )
-
-
-def troubles(router: Namespace) -> list[Finding]:
-    return [finding for finding in router.call(look) if finding.severity is not Severity.OK]
-
-
-def masquerade(router: Namespace, *inside: str) -> str | None:
-    return router.call(masquerade_present, "wan0", NETWORKS, inside or ("",))
-
-
-def iptables(router: Namespace, rules: str) -> None:
-    for rule in rules.strip().splitlines():
-        router.run("iptables-legacy", *rule.split())
-
-
-def nft(router: Namespace, ruleset: str) -> None:
-    # nft wants each chain's end on a line of its own
-    router.run("nft", "-f", "-", stdin=ruleset.replace("; }", "; }\n").replace("} }", "}\n}"))
+    with fit_router() as made:
+        yield made
 
 
 def test_a_fit_machine_has_no_trouble_and_is_left_untouched(router: Namespace) -> None:
@@ -322,85 +283,3 @@ def test_the_kernels_own_sip_helper_as_an_nft_object_is_an_error(router: Namespa
     [told] = troubles(router)
     assert told.severity is Severity.ERROR
     assert "chain c in nft table inet h" in told.what
-
-
-@pytest.mark.parametrize(
-    "rules",
-    [
-        "-t nat -A POSTROUTING -o wan0 -j MASQUERADE",
-        "-t nat -A POSTROUTING -s 10.0.0.0/8 ! -d 10.0.0.0/8 -j SNAT --to-source 198.51.100.1",
-        "-t nat -A POSTROUTING -o wan+ -m policy --dir out --pol none -m comment --comment x -j MASQUERADE",
-        "-t nat -N OUT\n-t nat -A OUT -j MASQUERADE\n-t nat -A POSTROUTING ! -o lan0 -j OUT",
-        "-t nat -N OUT\n-t nat -A OUT -j MASQUERADE\n-t nat -A POSTROUTING -s 10.0.0.0/24 -g OUT",
-    ],
-)
-def test_a_legacy_masquerade_of_others_is_found(router: Namespace, rules: str) -> None:
-    iptables(router, rules)
-    assert "in iptables-legacy table nat" in (masquerade(router) or "")
-
-
-@pytest.mark.parametrize(
-    "rules",
-    [
-        "-t nat -A POSTROUTING -o other0 -j MASQUERADE",
-        "-t nat -A POSTROUTING -s 10.0.0.0/25 -o wan0 -j MASQUERADE",
-        "-t nat -A POSTROUTING -d 192.0.2.1 -o wan0 -j MASQUERADE",
-        "-t nat -A POSTROUTING -o wan0 -p tcp -j MASQUERADE",
-        "-t nat -A POSTROUTING -o wan0 -m mark --mark 1 -j MASQUERADE",
-        "-t nat -A POSTROUTING -s 10.0.0.0/24 -j RETURN\n-t nat -A POSTROUTING -o wan0 -j MASQUERADE",
-        "-t nat -N SIPMASQ-MASQUERADE\n-t nat -A SIPMASQ-MASQUERADE -o wan0 -j MASQUERADE\n"
-        "-t nat -A POSTROUTING -j SIPMASQ-MASQUERADE",
-        "-t nat -N UNUSED\n-t nat -A UNUSED -o wan0 -j MASQUERADE",
-    ],
-)
-def test_other_legacy_rules_do_not_count_as_masquerade(router: Namespace, rules: str) -> None:
-    iptables(router, rules)
-    assert masquerade(router) is None
-
-
-@pytest.mark.parametrize(
-    "rules",
-    [
-        "oifname wan0 masquerade",
-        "oif wan0 masquerade",
-        'oifname "wan*" snat ip to 198.51.100.1',
-        "ip saddr 10.0.0.0/8 oifname != lan0 masquerade",
-        "ip saddr 10.0.0.0/23 counter masquerade random",
-        "ip saddr { 192.168.0.0/16, 10.0.0.0/8 } oifname { wan0, wan1 } masquerade",
-        "ip saddr { 9.255.255.0-10.0.1.77, 192.168.0.1 } masquerade",
-        "ip daddr != { 10.0.0.0/8, 192.168.0.0/16 } masquerade",
-        "meta nfproto ipv4 masquerade",
-    ],
-)
-def test_an_nft_masquerade_of_others_is_found(router: Namespace, rules: str) -> None:
-    nft(router, f"table inet n {{ chain post {{ type nat hook postrouting priority 100; {rules}; }} }}")
-    assert "chain post in nft table inet n" in (masquerade(router) or "")
-
-
-@pytest.mark.parametrize(
-    "rules",
-    [
-        "oifname other0 masquerade",
-        "ip saddr 10.0.0.0/25 masquerade",
-        "ip saddr { 10.0.0.0/25, 192.168.0.0/16 } masquerade",
-        "ip saddr != { 10.0.0.0/8 } masquerade",
-        "oifname { other0, other1 } masquerade",
-        "ip saddr != 10.0.0.0/24 masquerade",
-        "oifname wan0 meta mark 7 masquerade",
-        "oifname wan0 meta l4proto tcp masquerade",
-        "ip saddr 10.0.0.0/16 accept; oifname wan0 masquerade",
-        "oifname wan0 dnat to 10.0.0.9",
-    ],
-)
-def test_other_nft_rules_do_not_count_as_masquerade(router: Namespace, rules: str) -> None:
-    hook = "prerouting" if "dnat" in rules else "postrouting"
-    rules = rules.replace("oifname", "iifname") if "dnat" in rules else rules
-    nft(router, f"table ip n {{ chain post {{ type nat hook {hook} priority 100; {rules}; }} }}")
-    assert masquerade(router) is None
-
-
-def test_a_masquerade_by_inside_interface_needs_that_interface(router: Namespace) -> None:
-    nft(router, "table ip n { chain post { type nat hook postrouting priority 100; iifname lan0 masquerade; } }")
-    assert masquerade(router) is None
-    assert "chain post" in (masquerade(router, "lan0") or "")
-    assert masquerade(router, "lan0", "lan1") is None

@@ -6,7 +6,7 @@ import pytest
 
 from rules.kernel.survey import Finding
 from tests.netns.stage import PEER, PHONE, ROUTER, Stage, stage
-from tests.netns.test_survey import iptables, nft, troubles
+from tests.netns.surveyed import iptables, nft, troubles
 from tests.support.neighbours import Neighbour
 from tests.support.netns import Namespace
 

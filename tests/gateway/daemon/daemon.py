@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from gateway.cli.client import ask
 from rules.kernel.queue_table import read_queue_table
+from tests.netns.stage import listing
 from tests.support.netns import Namespace
 from tests.support.process import Process
 
@@ -78,3 +79,8 @@ def queues(host: Namespace) -> list[int]:
     """The numbers of the packet queues that somebody holds on a host."""
     rows = host.call(read_queue_table)
     return sorted(row.number for row in rows or ())
+
+
+def queue_rules(router: Namespace) -> set[str]:
+    """Where the rules lead SIP to."""
+    return set(re.findall(r"-j NFQUEUE (.*)", listing(router)))
