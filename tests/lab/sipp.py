@@ -57,7 +57,8 @@ class Sipp:
 
     `media_port` goes into its SDP (it has no media of its own: put an RtpEndpoint there). `size` makes the
     INVITE exactly so many bytes by lines in its SDP; for more than nine calls it is the size of the first
-    nine. `hold` is how long in ms it stays in the call, or rings. `rate` is calls per second. `status` is the
+    nine. `hold` is how long in ms it stays in the call, or rings, `linger` for how long after it the one who answers
+    answers the BYE again if that is repeated (timer J, RFC 3261 section 17.2.2). `rate` is calls per second. `status` is the
     refusal that a refused caller expects.
     """
 
@@ -76,6 +77,7 @@ class Sipp:
         rate: int = 10,
         media_port: int = 30000,
         hold: int = 0,
+        linger: int = 0,
         expires: int = 3600,
         status: int = 486,
         size: int | None = None,
@@ -88,7 +90,7 @@ class Sipp:
         values = {
             "RUN": number, "IP": address, "PORT": str(port), "USER": user, "TARGET": target,
             "DOMAIN": PROVIDER, "MEDIA": str(media_port), "HOLD": str(hold), "EXPIRES": str(expires),
-            "STATUS": str(status),
+            "STATUS": str(status), "LINGER": f'<timewait milliseconds="{linger}"/>' if linger else "",
         }  # fmt: skip
         script = directory / f"{run}.xml"
         script.write_text(_rendered((_SCENARIOS / f"{scenario}.xml").read_text(), values, size))

@@ -6,6 +6,7 @@
 import os
 import random
 import re
+import signal
 import threading
 import time
 from collections import Counter
@@ -113,7 +114,7 @@ def test_nobody_who_talks_notices_that_the_gateway_is_killed(make_lab: LabMaker)
     mine, theirs = lab.rtp(lab.net.phones[0], home.address.ip, 16384), lab.rtp(lab.net.far[0], far.address.ip, 40000)
     to_far, to_home = connect(home, far, far.address, audio(mine.address), audio(theirs.address))
     (live,) = gateway.ask("calls")
-    lab.sipp(lab.net.provider, PROVIDER, "answer", calls=1_000_000, trace=False)
+    lab.sipp(lab.net.provider, PROVIDER, "answer", calls=1_000_000, linger=32000, trace=False)
     load = lab.sipp(
         lab.net.phones[1], lab.net.phone_address(1), "invite", calls=1_000_000, rate=5, hold=400, trace=False
     )
@@ -139,6 +140,8 @@ def test_nobody_who_talks_notices_that_the_gateway_is_killed(make_lab: LabMaker)
             until("the ended call's rules gone", lambda: not over & labels(router))  # noqa: B023
             assert time.monotonic() - ready < 5
             assert foreign(router) == found
+        load.process.signal(signal.SIGUSR1)  # no more new calls; it ends when those that are up have ended
+        load.process.wait(90)
     finally:
         load.close()
         sent, lost = talk.end()
@@ -147,6 +150,9 @@ def test_nobody_who_talks_notices_that_the_gateway_is_killed(make_lab: LabMaker)
     assert load.successful > KILLS
     hang_up(home, far)
     until("no rule of the live call", lambda: live["label"] not in labels(router))
+    until("no rule of any call", lambda: not labels(router), timeout=60)  # a BYE without its answer is waited for
+    assert gateway.ask("calls") == []
+    assert {row["purpose"] for row in gateway.ask("bindings")} <= {"sip"}
 
 
 def test_a_gateway_that_is_stopped_keeps_the_calls_if_it_is_to(make_lab: LabMaker) -> None:
