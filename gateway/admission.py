@@ -4,6 +4,9 @@ Any other inside host's address is left as it is, for nobody opens what is not t
 itself, its address has a partner and is translated like any other.
 """
 
+import re
+from functools import lru_cache
+
 from gateway.errors import ForeignAddressError, NotUnderstoodError
 from gateway.networks import Inside, Networks
 from gateway.sip.grammar import DEFAULT_PORT, HIGHEST_PORT, LOWEST_PORT
@@ -13,6 +16,7 @@ from gateway.sip.via import top_sent_by
 from rules.model import Endpoint
 
 _MOST_ADDRESSES = 8  # of one phone in one message
+_PHONES_REMEMBERED = 4096
 
 
 def listening_at(message: Message, phone: Endpoint, inside: Inside) -> list[Endpoint]:
@@ -36,10 +40,8 @@ def _other_addresses(message: Message, phone: Endpoint, inside: Inside) -> list[
         uris += message.values(b"record-route") + message.values(b"path")
     top = first[b"via"] if message.is_request else b""
     text = b" ".join((*uris, top))
-    rest = b":%d" % phone.port
-    host = phone.ip.encode()
-    if not _names_others(text, host, rest) and not (
-        inside.shared and _names_shared(text, inside.shared, host + rest)
+    if _elsewhere_at(phone).search(text) is None and not (
+        inside.shared and _names_shared(text, inside.shared, b"%s:%d" % (phone.ip.encode(), phone.port))
     ):
         return []
     named = [each for value in uris for each in hostports(value) if not each.is_maddr]
@@ -55,10 +57,15 @@ def _names_shared(text: bytes, shared: Networks, own: bytes) -> bool:
     hint = shared.hint
     if not hint or not own.startswith(hint):
         return hint in text
-    return _names_others(text, hint, own[len(hint) :])
+    return _without(hint, own[len(hint) :]).search(text) is not None
 
 
-def _names_others(text: bytes, begin: bytes, rest: bytes) -> bool:
-    """Whether a text has `begin` without `rest` after it: hardly ever so, and cheap to see."""
-    _, *followers = text.split(begin)
-    return bool([each for each in followers if not each.startswith(rest) or each[len(rest) :][:1].isdigit()])
+@lru_cache(maxsize=_PHONES_REMEMBERED)
+def _elsewhere_at(phone: Endpoint) -> re.Pattern[bytes]:
+    """Finds the phone's host where another port than its own, or none, follows: hardly ever there."""
+    return _without(phone.ip.encode(), b":%d" % phone.port)
+
+
+def _without(begin: bytes, rest: bytes) -> re.Pattern[bytes]:
+    """Finds `begin` where the number that `rest` ends with does not follow."""
+    return re.compile(re.escape(begin) + rb"(?!" + re.escape(rest) + rb"(?![0-9]))")

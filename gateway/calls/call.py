@@ -118,9 +118,9 @@ class Call:
         Those of phones that meet on the LAN do not, nor those of a call that only its signalling takes through here,
         and where ICE knows another way, only those that did.
         """
-        local, hosts = self.media
         if self.has_another_way and self.packets < _MORE_THAN_CHECKS:
             return False
+        local, hosts = self.media
         return bool(local) and hosts != frozenset() and self.is_up and not self.is_on_hold
 
     def goes_elsewhere(self, now: float) -> bool:

@@ -1,7 +1,7 @@
 """All calls: which message belongs to which, and what the ledger holds for each."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -223,7 +223,9 @@ class Calls:
 
         Calls that fell silent both ways end, and those whose session nobody refreshed if they are silent since; also
         those that go on without the router, unless their media cross it.
+        Those that ended long enough ago are remembered no longer.
         """
+        self._let_go(self._over.items(), now)
         for call in list(self):
             seen = [traffic[inside] for inside in self._ledger.of_holder(call.holder) if inside in traffic]
             packets = call.packets
@@ -345,14 +347,17 @@ class Calls:
         self._of_phone[call.id.phone] -= 1
         if not self._of_phone[call.id.phone]:
             del self._of_phone[call.id.phone]
-        for name, over in list(islice(self._over.items(), 2)):
-            if over.until <= now:
-                del self._over[name]
-                self.touched.add(name)
+        self._let_go(islice(self._over.items(), 2), now)
         self._over.pop(call.id, None)
         call.legs.hang_up(now)
         # for so long a 2xx without its ACK is repeated (RFC 3261 section 13.3.1.4)
         self._over[call.id] = _Over(now + TRANSACTION_SECONDS, call)
+
+    def _let_go(self, ended: Iterable[tuple[CallId, _Over]], now: float) -> None:
+        """Remember those no longer whose time is over."""
+        for name in [name for name, over in ended if over.until <= now]:
+            del self._over[name]
+            self.refreshed.add(name)  # nobody waits until that is written
 
 
 def _call_of(name: CallId, message: Message, sender: Side, phone: Endpoint, now: float) -> Call:

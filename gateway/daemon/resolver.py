@@ -119,3 +119,14 @@ def reason(error: Exception) -> str:
             return "/etc/resolv.conf names no name server"
         case _:
             return str(error)
+
+
+async def first_address(host: str, known: str | None) -> str | None:
+    """The address of `outside.host`, the `known` one if it cannot be asked for; nothing is announced without one."""
+    if not host:
+        return None
+    try:
+        return (await resolve(host, prefer=known)).address
+    except ResolveError as error:
+        log.warning("%s: %s", f"{known} stands" if known else "no address to announce yet", error)
+        return known

@@ -9,28 +9,25 @@ needed for the rest are given up before the first thread starts, for the kernel 
 
 import asyncio
 import contextlib
-import gc
 import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 
-import msgspec
-
-from gateway.calls.dialog import Side
 from gateway.config import Config
 from gateway.daemon import report
 from gateway.daemon.bans import BanKeeper
 from gateway.daemon.control import ControlServer
 from gateway.daemon.losses import Losses
+from gateway.daemon.memory import settle_memory, tidy_forever
 from gateway.daemon.neighbours import Neighbours
 from gateway.daemon.notify import Notifier, feed_watchdog, watchdog_interval
 from gateway.daemon.pipeline import Pipeline
 from gateway.daemon.registrars import follow_registrars
-from gateway.daemon.resolver import follow, resolve
+from gateway.daemon.resolver import first_address, follow
 from gateway.daemon.rules_watch import RulesWatch
-from gateway.engine import Engine, Settings
-from gateway.errors import ControlError, ResolveError
-from gateway.limits import Limits
+from gateway.daemon.settings import settings_of, sides_of
+from gateway.engine import Engine
+from gateway.errors import ControlError
 from gateway.networks import Networks
 from gateway.state.keeper import Keeper
 from rules.errors import KernelError, SipmasqError
@@ -43,7 +40,6 @@ from rules.kernel.netfilter import Netfilter
 from rules.kernel.privileges import drop_privileges
 from rules.kernel.queue import PacketQueue
 from rules.kernel.survey import Site, masquerade_present, site_of
-from rules.kernel.survey.machine import listening_ports
 from rules.kernel.topology import Topology
 from rules.model import Endpoint, Flood, Setup, Traffic
 from rules.reconcile import Reconciler
@@ -69,7 +65,7 @@ class Service:
         self._injector = Injector()
         self._claim = Claim()
         self._keeper = Keeper(config.state.path)
-        self._engine = self._keeper.restored(lambda: Engine(_settings(config)))
+        self._engine = self._keeper.restored(lambda: Engine(settings_of(config)))
         self._pipeline = Pipeline(self._engine, self._reconciler, self._injector, self._keeper)
         self._bans = BanKeeper(self._engine.bans, self._netfilter)
         self._queue: PacketQueue | None = None
@@ -108,7 +104,7 @@ class Service:
 
     async def _serve(self) -> None:
         await self._use(self._config, self._place)
-        _settle_memory()
+        settle_memory()
         self._notifier.ready()
         log.info("ready: %s", self._summary())
         async with asyncio.TaskGroup() as group:
@@ -120,6 +116,7 @@ class Service:
                 self._feed_watchdog(),
                 follow_registrars(self._engine),
                 self._bans.keep_forever(),
+                tidy_forever(self._netfilter.call, lambda: not self._engine.calls.names),
             ):
                 group.create_task(task)
 
@@ -136,9 +133,9 @@ class Service:
                 await control.start()
             topology = await LinkWatch().snapshot(config.inside.interface, config.outside.interface)
             setup = await self._setup(config, topology)
-            settings = _settings(config)
+            settings = settings_of(config)
             known = self._host_address if config.outside.host == self._config.outside.host else None
-            host_address = await _first_address(config.outside.host, known)
+            host_address = await first_address(config.outside.host, known)
             undo.pop_all()
         if queue is self._queue and config.sip.on_failure != self._config.sip.on_failure:
             # the kernel is told when a queue is bound, and a number has one owner at a time
@@ -149,7 +146,7 @@ class Service:
         old_control, self._control = self._control, control
         self._config = config
         self._engine.configure(settings)
-        self._pipeline.sides = _sides(config)
+        self._pipeline.sides = sides_of(config)
         self._host_address = host_address
         try:
             await place(topology, setup)
@@ -253,9 +250,12 @@ class Service:
     async def _replace(self, topology: Topology) -> None:
         """Follow a change of addresses, as soon as the kernel can be looked at."""
         while True:
+            config = self._config
             with _logged("a change of addresses could not be followed yet"):
-                setup = await self._setup(self._config, topology)
-                break
+                setup = await self._setup(config, topology)
+                if config is self._config:  # else it was read again meanwhile
+                    break
+                continue
             await asyncio.sleep(_TRY_AGAIN)
         await self._place_or_say(topology, setup)
 
@@ -367,54 +367,12 @@ class Service:
         return f"{inside} ({networks or 'no network yet'}) behind {config.outside.interface} ({announced})"
 
 
-def _settle_memory() -> None:
-    """What start-up made stays for good; looking through it again and again held up messages for 30 ms and more."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 1000)
-
-
-def _settings(config: Config) -> Settings:
-    return Settings(
-        media_ports=config.media.ports,
-        media_source=config.media.source,
-        media_silence=config.media.silence,
-        media_longest=config.media.longest,
-        public_ports=config.sip.public_ports,
-        idle=config.sip.idle,
-        max_expires=config.sip.max_expires,
-        callers=config.sip.callers,
-        media_hosts=config.inside.media_hosts,
-        phones=None if config.inside.phones == "all" else config.inside.phones,
-        bans_after=config.bans.after,
-        bans_window=config.bans.window,
-        bans_seconds=config.bans.seconds,
-        limits=Limits(**msgspec.structs.asdict(config.limits)),
-        taken_ports=frozenset(listening_ports()),
-    )
-
-
-def _sides(config: Config) -> dict[str, Side]:
-    return {**dict.fromkeys(config.inside.interface, Side.INSIDE), config.outside.interface: Side.OUTSIDE}
-
-
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """One task's error ends them all; the operator is told that one."""
     error: BaseException = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-async def _first_address(host: str, known: str | None) -> str | None:
-    """The address of `outside.host`, the `known` one if it cannot be asked for; nothing is announced without one."""
-    if not host:
-        return None
-    try:
-        return (await resolve(host, prefer=known)).address
-    except ResolveError as error:
-        log.warning("%s: %s", f"{known} stands" if known else "no address to announce yet", error)
-        return known
 
 
 @contextlib.contextmanager

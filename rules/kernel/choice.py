@@ -17,8 +17,8 @@ Backend = Literal["auto", "iptables", "nftables"]
 
 NEEDED = ("lookup", "ct", "nat", "masq")
 """The expressions without which nftables cannot keep the rules."""
-QUEUE = "queue"
-"""The one that iptables can stand in for."""
+INTERCEPTING = ("queue", "dynset", "limit")
+"""Those that iptables can stand in for."""
 
 _TELLING: tuple[TableName, ...] = ("filter", "nat")  # mangle may be in use for the sake of nftables
 
@@ -33,7 +33,7 @@ class Choice(NamedTuple):
     @property
     def intercepts(self) -> bool:
         """Whether nftables does all of it."""
-        return self.backend == "nftables" and QUEUE not in self.missing
+        return self.backend == "nftables" and not set(INTERCEPTING) & set(self.missing)
 
 
 def choose(wanted: Backend) -> Choice:
@@ -44,7 +44,7 @@ def choose(wanted: Backend) -> Choice:
     in_use = [name for name in tables_in_use() if name in _TELLING]
     if in_use:
         return Choice("iptables", f"in use here: legacy table {' and '.join(sorted(in_use))}", missing)
-    lacking = [name for name in missing if name != QUEUE]
+    lacking = [name for name in missing if name not in INTERCEPTING]
     if lacking:
         return Choice("iptables", f"nftables lacks {', '.join(lacking)} here", missing)
     return Choice("nftables", "no legacy table filter or nat is in use here", missing)
@@ -63,7 +63,7 @@ def every_variant() -> tuple[Variant, ...]:
 
 def _missing() -> tuple[str, ...]:
     """The expressions that nftables lacks, tried in a batch that is refused as a whole."""
-    names = (*NEEDED, QUEUE)
+    names = (*NEEDED, *INTERCEPTING)
     netlink = Netlink(NFNL_SUBSYS_NFTABLES)
     try:
         refused = netlink.transact(trial(names), generation=0)

@@ -44,6 +44,14 @@ class Lab:
         index, self._outside = self._outside, self._outside + 1
         return self._phone(self.net.far[index], self.net.far_address(index), user, options)
 
+    def registered(self, *, auth: bool = False) -> tuple[Phone, Phone]:
+        """Alice at home and bob far away, both registered."""
+        self.registrar(auth=auth)
+        alice, bob = self.phone("alice"), self.far_phone("bob")
+        for phone in (bob, alice):
+            phone.register()
+        return alice, bob
+
     def gateway(self, settings: Mapping[str, object] | None = None, **options: Any) -> Gateway:
         settings = {"rules.backend": self.backend, **(settings or {})}
         made = Gateway(self.net.router, self.directory, settings, inside=self.net.lans, **options)

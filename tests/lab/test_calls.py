@@ -4,7 +4,6 @@ import pytest
 
 from tests.lab.conftest import LabMaker
 from tests.lab.lab import Lab
-from tests.lab.phone import Phone
 from tests.lab.talk import connect, converse, hear, traces_of_calls
 from tests.lab.topology import PROVIDER, ROUTER_OUTSIDE
 from tests.support.capture import Capture, Datagram
@@ -22,26 +21,17 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Lab, "backend", request.param)
 
 
-def phones(lab: Lab, *, auth: bool = False) -> tuple[Phone, Phone]:
-    """Alice at home and bob far away, both registered."""
-    lab.registrar(auth=auth)
-    alice, bob = lab.phone("alice"), lab.far_phone("bob")
-    for phone in (bob, alice):
-        phone.register()
-    return alice, bob
-
-
 @pytest.mark.parametrize("auth", [False, True])
 def test_a_call_out(lab: Lab, auth: bool) -> None:
     lab.gateway()
-    alice, bob = phones(lab, auth=auth)
+    alice, bob = lab.registered(auth=auth)
     converse(alice, bob)
     assert lab.net.leaks() == 0
 
 
 def test_a_call_in(lab: Lab) -> None:
     lab.gateway()
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     converse(bob, alice)
     assert lab.net.leaks() == 0
 
@@ -50,7 +40,7 @@ def test_a_call_in(lab: Lab) -> None:
 def test_calls_go_through_a_router_that_drops_what_it_forwards(lab: Lab) -> None:
     lab.net.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
     lab.gateway()
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     converse(alice, bob)
     converse(bob, alice)
     assert lab.net.leaks() == 0
@@ -59,7 +49,7 @@ def test_calls_go_through_a_router_that_drops_what_it_forwards(lab: Lab) -> None
 @pytest.mark.parametrize("caller_hangs_up", [True, False])
 def test_nothing_of_a_call_is_left_a_second_after_its_end(lab: Lab, caller_hangs_up: bool) -> None:
     lab.gateway()
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     wire = lab.capture(lab.net.router, "wan0")
     out, incoming = connect(alice, bob)
     hear(out, incoming)
@@ -73,7 +63,7 @@ def test_nothing_of_a_call_is_left_a_second_after_its_end(lab: Lab, caller_hangs
 
 def test_audio_never_comes_to_user_space(lab: Lab) -> None:
     gateway = lab.gateway()
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     out, incoming = connect(alice, bob)
     hear(out, incoming, packets=1)
     before = gateway.ask("status")["queue"]
@@ -130,7 +120,7 @@ def test_two_phones_of_one_house_hear_each_other_directly(make_lab: LabMaker) ->
 
 def test_a_held_call_comes_back_on_the_same_ports(lab: Lab) -> None:
     lab.gateway()
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     wire = lab.capture(bob.host, "eth0")
     out, incoming = connect(alice, bob)
     hear(out, incoming)
@@ -152,7 +142,7 @@ def test_a_held_call_comes_back_on_the_same_ports(lab: Lab) -> None:
 def test_calls_between_the_same_ports_follow_one_another_at_once(lab: Lab) -> None:
     # what the last call left in the kernel must not bend the flows of the next
     lab.gateway()
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     for _ in range(4):
         converse(alice, bob, packets=5)
         converse(bob, alice, packets=5)
@@ -161,7 +151,7 @@ def test_calls_between_the_same_ports_follow_one_another_at_once(lab: Lab) -> No
 def test_the_provider_never_reads_a_private_address(lab: Lab) -> None:
     lab.gateway()
     wire = lab.capture(lab.net.provider, "eth0")
-    alice, bob = phones(lab, auth=True)
+    alice, bob = lab.registered(auth=True)
     converse(alice, bob)
     converse(bob, alice)
     alice.unregister()

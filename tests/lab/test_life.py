@@ -5,7 +5,6 @@ import pytest
 from tests.lab.conftest import LabMaker
 from tests.lab.gateway import conntrack, router_state
 from tests.lab.lab import Lab
-from tests.lab.phone import Phone
 from tests.lab.talk import connect, converse, hear, traces_of_calls
 from tests.lab.topology import ROUTER_OUTSIDE
 from tests.support.until import until
@@ -13,21 +12,12 @@ from tests.support.until import until
 pytestmark = [pytest.mark.root, pytest.mark.lab]
 
 
-def phones(lab: Lab) -> tuple[Phone, Phone]:
-    """Alice at home and bob far away, both registered."""
-    lab.registrar()
-    alice, bob = lab.phone("alice"), lab.far_phone("bob")
-    for phone in (bob, alice):
-        phone.register()
-    return alice, bob
-
-
 def test_sigterm_in_a_call_leaves_the_router_as_it_was_found(lab: Lab) -> None:
     found = router_state(lab.net.router)
     assert found.forwarding == "0"
     gateway = lab.gateway()
     assert router_state(lab.net.router).forwarding == "1"
-    hear(*connect(*phones(lab)))
+    hear(*connect(*lab.registered()))
     assert gateway.stop() == 0
     assert router_state(lab.net.router) == found
     assert traces_of_calls(lab.net.router) == []
@@ -41,7 +31,7 @@ def test_a_router_that_masquerades_already_is_left_as_it_is(lab: Lab) -> None:
     found = router_state(lab.net.router)
     gateway = lab.gateway()
     assert gateway.ask("status")["masquerade"] == "others"
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     converse(alice, bob)
     converse(bob, alice)
     assert set(found.rules) <= set(router_state(lab.net.router).rules)
@@ -53,7 +43,7 @@ def test_a_router_that_masquerades_already_is_left_as_it_is(lab: Lab) -> None:
 
 def test_an_invalid_configuration_is_refused_and_the_old_one_stays(lab: Lab) -> None:
     gateway = lab.gateway()
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     before = router_state(lab.net.router)
     gateway.configure({"media.ports": "2000-1000"})
     refusal = gateway.reload()
@@ -66,7 +56,7 @@ def test_an_invalid_configuration_is_refused_and_the_old_one_stays(lab: Lab) -> 
 def test_a_new_configuration_is_for_the_next_call_and_the_running_one_goes_on(make_lab: LabMaker) -> None:
     lab = make_lab(phones=2, far=2)
     gateway = lab.gateway()
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     running = connect(alice, bob)
     hear(*running)
     gateway.configure({"media.ports": "31000-31009"})
@@ -87,7 +77,7 @@ def test_a_killed_gateway_is_cleaned_up_after_by_its_marks_alone(lab: Lab) -> No
     lab.net.firewall()
     found = router_state(lab.net.router)
     gateway = lab.gateway()
-    hear(*connect(*phones(lab)))
+    hear(*connect(*lab.registered()))
     gateway.kill()
     assert router_state(lab.net.router) != found
     cleaned = gateway.cli("clean", "--json")
@@ -100,7 +90,7 @@ def test_a_killed_gateway_is_cleaned_up_after_by_its_marks_alone(lab: Lab) -> No
 def test_audio_goes_on_without_the_gateway_and_the_next_one_takes_over(lab: Lab) -> None:
     found = router_state(lab.net.router)
     gateway = lab.gateway()
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     calls = connect(alice, bob)
     hear(*calls)
     gateway.kill()
@@ -152,7 +142,7 @@ def test_two_gateways_run_side_by_side(make_lab: LabMaker) -> None:
     """Two routers on one machine: same addresses, same ports, same queue number, each in its own namespace."""
     here, there = make_lab(), make_lab()
     gateways = [lab.gateway() for lab in (here, there)]
-    of_here, of_there = phones(here), phones(there)
+    of_here, of_there = here.registered(), there.registered()
     calls = (*connect(*of_here), *connect(*of_there))
     hear(*calls)
     # one ends, the other goes on

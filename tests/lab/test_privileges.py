@@ -12,7 +12,6 @@ from rules.model import Endpoint
 from tests.lab import lab as labs
 from tests.lab.gateway import Gateway, router_state
 from tests.lab.lab import Lab
-from tests.lab.phone import Phone
 from tests.lab.talk import connect, converse, hear
 from tests.lab.topology import ROUTER_OUTSIDE
 
@@ -57,18 +56,9 @@ def rights(gateway: Gateway) -> list[dict[str, str]]:
     return found
 
 
-def phones(lab: Lab) -> tuple[Phone, Phone]:
-    """Alice at home and bob far away, both registered."""
-    lab.registrar()
-    alice, bob = lab.phone("alice"), lab.far_phone("bob")
-    for phone in (bob, alice):
-        phone.register()
-    return alice, bob
-
-
 def do_everything(lab: Lab, gateway: Gateway) -> None:
     """Calls, another queue, another address in a call, an answer of the gateway's own."""
-    alice, bob = phones(lab)
+    alice, bob = lab.registered()
     converse(alice, bob)
     gateway.configure({"sip.queue": 7, "media.ports": "31000-31009"})
     assert "read again" in gateway.reload()
@@ -77,8 +67,8 @@ def do_everything(lab: Lab, gateway: Gateway) -> None:
     gateway.wait_log("announcing 198.51.100.2")
     alice.register_anew()
     lab.net.router.run("ip", "addr", "flush", "dev", "wan0")
-    lab.net.router.run("ip", "route", "add", "default", "dev", "wan0")
     gateway.wait_log("announcing None")
+    lab.net.router.run("ip", "route", "add", "default", "dev", "wan0")
     agent = lab.agent(lab.net.phones[0], lab.net.phone_address(0), 5070)
     agent.invite(Endpoint("203.0.113.20", 5060), media=Endpoint(agent.address.ip, 16384))
     assert agent.wait("SIP/2.0 503").headers("Retry-After")

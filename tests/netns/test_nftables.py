@@ -246,7 +246,8 @@ def test_entries_that_are_there_or_gone_already_are_no_error_and_take_the_new_co
 def test_a_first_message_of_sip_is_known_by_its_method(fresh: Stage) -> None:
     async def story(scene: Scene) -> None:
         whole = plan(SETUP, ())
-        first = next(r for c in whole.chains for r in c.rules if any(m.name == "string" for m in r.matches))
+        queued = [r for c in whole.chains for r in c.rules if r.target == "NFQUEUE"]
+        first = next(r for r in queued if any(m.name == "string" for m in r.matches))
         chain = replace(whole.chains[4], rules=(replace(first, target="DROP", options=()),))
         table = Table()
         table.commit(Delta(tables=(TableDelta("mangle", replace=(chain,)),)))

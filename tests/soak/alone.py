@@ -8,6 +8,7 @@ from gateway.calls.dialog import Side
 from gateway.engine import Engine, Settings
 from gateway.networks import Networks
 from gateway.outcome import Release
+from gateway.snapshot import take_rows
 from gateway.wire import Datagram
 from rules.fake import FakeBackend
 from rules.model import Endpoint, Setup
@@ -66,6 +67,8 @@ class Soak:
             if not next(self._numbers) % 64:
                 await self._pass(_PAUSE)
         await self._pass(_FOR_EVER)
+        self._engine.observe({}, self._now)
+        assert not self._engine.calls.names, "a call is remembered although all is over"
         assert not list(self._engine.ledger), "something is leased although all is over"
         assert not self._kernel.entries, "the kernel holds an entry although all is over"
         ports = sum(binding.purpose.is_media for binding in self._engine.ledger)
@@ -122,6 +125,7 @@ class Soak:
 
     async def _commit(self) -> None:
         self._engine.take_notices()
+        take_rows(self._engine)  # as if written down
         self._rules.want(self._engine.take_changes())
         await self._rules.apply()
         await self._rules.cut_stale()

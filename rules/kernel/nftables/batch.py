@@ -1,8 +1,9 @@
 """From a change of the rules to the messages of one batch."""
 
+import socket
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from pyroute2.netlink.nfnetlink import nftsocket as nft
@@ -12,9 +13,9 @@ from rules.diff import Delta, Place, TableDelta
 from rules.kernel.netlink import EXCLUSIVE, NESTED, Request, attribute
 from rules.kernel.nftables import elements, expressions
 from rules.kernel.nftables.elements import MAPS, Item
-from rules.kernel.nftables.expressions import METHODS, number
+from rules.kernel.nftables.expressions import METHODS, RATES, number
 from rules.plan import JUMPS
-from rules.ruleset import Chain, Jump, SetSpec, TableName
+from rules.ruleset import Chain, Jump, Match, SetSpec, TableName
 
 TABLE = attribute(1, owner.NAME.encode() + b"\0")
 """The first attribute of every message."""
@@ -38,6 +39,7 @@ _PRIORITIES: dict[TableName, dict[str, int]] = {  # just before what others have
 }
 _BEHIND = 2  # further on: just after
 _TARGETS = {Place("nat", owner.PREROUTING): "DNAT", Place("nat", owner.POSTROUTING): "SNAT"}
+_INTERCEPTION = Place("mangle", owner.FORWARD)
 _TOGETHER = 240  # elements in one message, whose length has 16 bits
 
 
@@ -75,7 +77,7 @@ class Changes:
     def requests(self) -> Iterator[Request]:
         """What goes before what comes: a map's element is changed by taking its place."""
         for name in self.flush:
-            yield nft.NFT_MSG_DELSETELEM, 0, TABLE + _name(_LIST_SET, name)
+            yield flush(name)
         for name, keys in self.drop.items():
             yield from _listed(nft.NFT_MSG_DELSETELEM, 0, name, map(elements.encode_key, keys))
         for name, items in self.add.items():
@@ -104,6 +106,23 @@ def requests(delta: Delta, frame: Frame | None, changes: Changes) -> Iterator[Re
         yield from changes.requests()
         for name in delta.destroy:
             yield from _destroy(elements.names(name), frame)
+
+
+def bans(seconds: Mapping[str, int | None], held: frozenset[bytes]) -> Iterator[Request]:
+    """Addresses banned for so long from now, None for not any more; `held` are the keys that are there.
+
+    What is there goes first, for kernels before 6.12 leave it its old time.
+    """
+    keys = {address: socket.inet_aton(address) for address in seconds}
+    gone = [elements.encode_key(key) for key in keys.values() if key in held]
+    made = [elements.encode_timed(keys[address], left) for address, left in seconds.items() if left is not None]
+    yield from _listed(nft.NFT_MSG_DELSETELEM, 0, owner.SET_BANNED, gone)
+    yield from _listed(nft.NFT_MSG_NEWSETELEM, _CREATE, owner.SET_BANNED, made)
+
+
+def flush(name: str) -> Request:
+    """Takes all elements out of a set."""
+    return nft.NFT_MSG_DELSETELEM, 0, TABLE + _name(_LIST_SET, name)
 
 
 def place_of(name: str) -> Place:
@@ -139,7 +158,7 @@ def _empties(delta: Delta, frame: Frame) -> bool:
     goes = {Place(change.table, name) for change in delta.tables for name in change.delete}
     makes = delta.create or delta.add or any(change.replace for change in delta.tables)
     left = frame.sets.keys() - {each for name in delta.destroy for each in elements.names(name)}
-    return not makes and frame.hooks.keys() <= goes and left <= {*MAPS.values(), METHODS}
+    return not makes and frame.hooks.keys() <= goes and left <= {*MAPS.values(), METHODS, *_rates(frame)}
 
 
 def _chains(change: TableDelta, frame: Frame) -> Iterator[Request]:
@@ -148,6 +167,8 @@ def _chains(change: TableDelta, frame: Frame) -> Iterator[Request]:
     for place in filter(frame.hooks.__contains__, (*replaced, *deleted)):
         yield nft.NFT_MSG_DELRULE, 0, TABLE + _name(_RULE_CHAIN, chain_name(place))
         yield nft.NFT_MSG_DELCHAIN, 0, TABLE + _name(_CHAIN_NAME, chain_name(place))
+    if _INTERCEPTION in (*replaced, *deleted):
+        yield from _destroy(_rates(frame), frame)
     for place in deleted:
         if name := map_of(place):
             yield from _destroy((name,), frame)
@@ -170,8 +191,20 @@ def _chain(chain: Chain) -> Iterator[Request]:
     if any(match.name == "string" for rule in chain.rules for match in rule.matches):
         yield nft.NFT_MSG_NEWSET, _CREATE, elements.new_methods(TABLE)
         yield from _listed(nft.NFT_MSG_NEWSETELEM, _CREATE, METHODS, map(elements.encode, elements.methods()))
+    limits = (match for rule in chain.rules for match in rule.matches if match.name == "hashlimit")
+    for limit in _once(limits):
+        yield nft.NFT_MSG_NEWSET, _CREATE, elements.new_rate(TABLE, limit)
     for rule in chain.rules:
         yield _rule(name, expressions.rule(rule), text.mark(rule))
+
+
+def _once(limits: Iterable[Match]) -> Iterable[Match]:
+    """Rules that share a rate share its set."""
+    return {expressions.rate_name(limit): limit for limit in limits}.values()
+
+
+def _rates(frame: Frame) -> tuple[str, ...]:
+    return tuple(name for name in frame.sets if name.startswith(RATES))
 
 
 def _rule(chain: str, body: bytes, mark: str) -> Request:

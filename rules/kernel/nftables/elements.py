@@ -6,20 +6,31 @@ from typing import NamedTuple
 
 from rules import text
 from rules.kernel.netlink import NESTED, attribute, attributes
-from rules.kernel.nftables.expressions import METHOD_LENGTH, METHODS, UNCOUNTED, counter, interface, number
+from rules.kernel.nftables.expressions import (
+    METHOD_LENGTH,
+    METHODS,
+    UNCOUNTED,
+    counter,
+    interface,
+    long,
+    number,
+    rate_name,
+)
 from rules.model import Endpoint
-from rules.ruleset import Element, Rule, SetSpec
+from rules.ruleset import Element, Match, Rule, SetSpec
 
 MAPS = {"DNAT": "sipmasq-dnat", "SNAT": "sipmasq-snat"}
 """The map of each kind of translation."""
 SOURCES = "hash:ip,port,ip"
 """The type of a set whose elements name who may send."""
+_TYPES = {4: "hash:ip", 8: "hash:ip,port", 12: SOURCES}
+"""By the length of a key."""
 
 # <linux/netfilter/nf_tables.h>: of a set, of an element in a list of them
 _NAME, _FLAGS, _KEY_TYPE, _KEY_LENGTH, _VALUE_TYPE, _VALUE_LENGTH = range(2, 8)
-_SET_ID, _SET_EXPRESSION = 10, 17
-_KEY, _VALUE, _USERDATA, _EXPRESSION = 1, 2, 6, 7
-_IS_MAP = 8
+_DESCRIPTION, _SET_ID, _SET_TIMEOUT, _SET_EXPRESSION = 9, 10, 11, 17
+_KEY, _VALUE, _TIMEOUT, _USERDATA, _EXPRESSION = 1, 2, 4, 6, 7
+_IS_MAP, _TIMED, _CHANGED_BY_RULES = 8, 0x10, 0x20
 _ADDRESS_TYPE, _PORT_TYPE, _INTERFACE_TYPE, _BYTES_TYPE = 7, 13, 41, 5  # of the nft program, which lists by them
 _TYPE_BITS = 6
 _ADDRESS_LENGTH, _PORT_LENGTH, _INTERFACE_LENGTH = 4, 4, 16
@@ -90,16 +101,31 @@ def new_map(table: bytes, name: str) -> bytes:
 
 def new_sets(table: bytes, spec: SetSpec) -> list[bytes]:
     """The messages that make a set, and the one that is looked into without counting."""
-    types = (_ADDRESS_TYPE, _PORT_TYPE, *((_ADDRESS_TYPE,) if spec.type == SOURCES else ()))
-    length = _ENDPOINT.size + (_ADDRESS_LENGTH if spec.type == SOURCES else 0)
+    types = tuple(_PORT_TYPE if each == "port" else _ADDRESS_TYPE for each in spec.type.split(":")[1].split(","))
+    length = _ADDRESS_LENGTH * len(types)
     counting = (attribute(_SET_EXPRESSION | NESTED, counter()),) if spec.counters else ()
-    made = [_new(table, spec.name, types, length, *counting)]
+    made = [_new(table, spec.name, types, length, *counting, flags=_TIMED if spec.timed else 0)]
     return [*made, *(_new(table, name, types, length) for name in names(spec.name)[1:])]
 
 
 def new_methods(table: bytes) -> bytes:
     """The message that makes the set of methods."""
     return _new(table, METHODS, (_BYTES_TYPE,), METHOD_LENGTH)
+
+
+def new_rate(table: bytes, limit: Match) -> bytes:
+    """The message that makes the set of a `hashlimit`, which has an end and forgets who is quiet."""
+    options = dict(limit.options)
+    most, forgotten = (int(options[f"hashlimit-htable-{name}"][0]) for name in ("max", "expire"))
+    return _new(
+        table,
+        rate_name(limit),
+        (_ADDRESS_TYPE,),
+        _ADDRESS_LENGTH,
+        attribute(_DESCRIPTION | NESTED, number(1, most)),
+        long(_SET_TIMEOUT, forgotten),
+        flags=_TIMED | _CHANGED_BY_RULES,
+    )
 
 
 def names(name: str) -> tuple[str, ...]:
@@ -109,14 +135,20 @@ def names(name: str) -> tuple[str, ...]:
 
 def spec_of(found: dict[int, bytes]) -> SetSpec:
     """A set by the attributes that were read."""
-    kind = SOURCES if int.from_bytes(found[_KEY_LENGTH], "big") > _ENDPOINT.size else "hash:ip,port"
-    return SetSpec(_text(found[_NAME]), kind, _SET_EXPRESSION in found)
+    kind = _TYPES.get(int.from_bytes(found[_KEY_LENGTH], "big"), "")
+    timed = bool(int.from_bytes(found.get(_FLAGS, b""), "big") & _TIMED)
+    return SetSpec(_text(found[_NAME]), kind, _SET_EXPRESSION in found, timed)
 
 
 def encode(item: Item) -> bytes:
     """An item to add, as one of a list."""
     value = attribute(_VALUE | NESTED, attribute(1, item.value)) if item.value else b""
     return attribute(1 | NESTED, _key(item.key) + value + attribute(_USERDATA, comment(item.comment)))
+
+
+def encode_timed(key: bytes, seconds: int) -> bytes:
+    """An item to add that ends by itself, as one of a list."""
+    return attribute(1 | NESTED, _key(key) + long(_TIMEOUT, seconds * 1000))
 
 
 def encode_key(key: bytes) -> bytes:
@@ -139,6 +171,14 @@ def decode(data: bytes, start: int, end: int) -> Held:
         elif kind == _EXPRESSION:
             packets = _counted(data, begin, stop)
     return Held(Item(key, value, note), packets)
+
+
+def counted(expressions: bytes) -> int:
+    """What the counter among a rule's expressions says."""
+    for _kind, begin, stop in attributes(expressions, 0, len(expressions)):
+        if b"counter\0" in expressions[begin:stop]:
+            return _counted(expressions, begin, stop) or 0
+    return 0
 
 
 def comment(note: str) -> bytes:

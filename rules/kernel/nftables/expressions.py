@@ -1,8 +1,9 @@
 """Rules in the machine language of nftables: what loads registers, compares them, and decides.
 
-A rule means here what it means to iptables. Two things differ in form: a match of a set counts by the lookup, so a
+A rule means here what it means to iptables. Some things differ in form: a match of a set counts by the lookup, so a
 rule that shall not count looks into a set of its own; and nothing searches a packet for a string, so the first
-message of SIP is known by how its method begins.
+message of SIP is known by how its method begins. A rate is kept in a set with a limit for each source; when that is
+full, a new source is held up by the share of all only.
 """
 
 import ipaddress
@@ -20,6 +21,8 @@ UNCOUNTED = f"{owner.SET_TO}-uncounted"
 """Holds what the set of that name holds, for the lookup that shall not count."""
 METHODS = f"{owner.NAME}-methods"
 """The first four bytes of each SIP request."""
+RATES = f"{owner.NAME}-rate-"
+"""How the name of a set begins that keeps rates."""
 
 # <linux/netfilter/nf_tables.h>
 _VERDICT_REGISTER, _REGISTER = 0, 8  # NFT_REG_VERDICT, NFT_REG32_00 of sixteen with four bytes each
@@ -33,6 +36,9 @@ _METHOD_AT, METHOD_LENGTH = 8, 4  # in the UDP datagram
 _BYPASS = 1  # NFT_QUEUE_FLAG_BYPASS
 _STATES = {"NEW": 1 << 3, "ESTABLISHED": 1 << 1}
 _DIRECTIONS = {"ORIGINAL": 0, "REPLY": 1}
+_ABOVE = 1  # NFT_LIMIT_F_INV
+_UPDATE = 1  # NFT_DYNSET_OP_UPDATE
+_SECOND = 1  # the unit of a rate
 
 
 class _Meta(IntEnum):
@@ -40,7 +46,7 @@ class _Meta(IntEnum):
 
 
 class _Ct(IntEnum):
-    STATE, DIRECTION, PORT = 0, 1, 11
+    STATE, DIRECTION, DESTINATION_PORT = 0, 1, 12
 
 
 class _Compare(IntEnum):
@@ -50,7 +56,8 @@ class _Compare(IntEnum):
 
 def rule(made: Rule) -> bytes:
     """The expressions of a rule; UnsupportedError for one that has no such form."""
-    return b"".join((*_conditions(made), _verdict(made)))
+    counted = _element(counter()) if made.reason.startswith(owner.FLOOD) else b""
+    return b"".join((*_conditions(made), counted, _verdict(made)))
 
 
 def translation(target: str, name: str) -> bytes:
@@ -74,8 +81,8 @@ def translation(target: str, name: str) -> bytes:
 
 
 def counter() -> bytes:
-    """The counter of each element of a set."""
-    return attribute(1, b"counter\0") + attribute(2 | NESTED, b"")
+    """The counter of a rule or of each element of a set."""
+    return _named("counter")
 
 
 def number(kind: int, value: int) -> bytes:
@@ -83,13 +90,32 @@ def number(kind: int, value: int) -> bytes:
     return attribute(kind, struct.pack(">I", value))
 
 
+def long(kind: int, value: int) -> bytes:
+    """An attribute of 64 bits."""
+    return attribute(kind, struct.pack(">Q", value))
+
+
+def rate_name(limit: Match) -> str:
+    """The set that keeps the rates of a `hashlimit`."""
+    ((name,),) = (values for option, values in limit.options if option == "hashlimit-name")
+    return RATES + name.removeprefix(f"{owner.NAME}-")
+
+
 def _name(kind: int, value: str) -> bytes:
     return attribute(kind, value.encode() + b"\0")
 
 
 def _expression(name: str, *parts: bytes) -> bytes:
-    data = attribute(2 | NESTED, b"".join(parts))
-    return attribute(1 | NESTED, _name(1, name) + data)
+    return _element(_named(name, *parts))
+
+
+def _element(named: bytes) -> bytes:
+    """One of a list."""
+    return attribute(1 | NESTED, named)
+
+
+def _named(name: str, *parts: bytes) -> bytes:
+    return _name(1, name) + attribute(2 | NESTED, b"".join(parts))
 
 
 def _conditions(made: Rule) -> Iterator[bytes]:
@@ -122,6 +148,8 @@ def _match(made: Rule, match: Match) -> Iterator[bytes]:
     elif match.name == "conntrack":
         for option, (value,) in options.items():
             yield from _tracked(option, value)
+    elif match.name == "hashlimit":
+        yield from _above(match)
     else:
         raise UnsupportedError(f"rule {text.line(made)}: nftables has no match {match.name}")
 
@@ -136,8 +164,28 @@ def _tracked(option: str, value: str) -> Iterator[bytes]:
         yield _ct(_Ct.DIRECTION)
         yield _compare(_Compare.EQUAL, bytes([_DIRECTIONS[value]]))
     else:  # ctorigdstport
-        yield _ct(_Ct.PORT, attribute(3, bytes([_DIRECTIONS["ORIGINAL"]])))
+        yield _ct(_Ct.DESTINATION_PORT, attribute(3, bytes([_DIRECTIONS["ORIGINAL"]])))
         yield _compare(_Compare.EQUAL, struct.pack(">H", int(value)))
+
+
+def _above(match: Match) -> Iterator[bytes]:
+    """Where no source counts, all have the one that is left of each by an empty mask."""
+    options = dict(match.options)
+    rate, _, unit = options["hashlimit-above"][0].partition("/")
+    if unit != "sec":
+        raise UnsupportedError(f"match hashlimit: nftables is told rates by the second, not by the {unit}")
+    yield _address(_SOURCE, _REGISTER)
+    if "hashlimit-mode" not in options:
+        yield _masked(bytes(_WORD))
+    limit = _named(
+        "limit",
+        long(1, int(rate)),
+        long(2, _SECOND),
+        number(3, int(options["hashlimit-burst"][0])),
+        number(5, _ABOVE),
+    )
+    name = _name(1, rate_name(match))
+    yield _expression("dynset", name, number(3, _UPDATE), number(4, _REGISTER), attribute(7 | NESTED, limit))
 
 
 def _in_set(name: str, directions: str) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ held is read, and a fitting one is sent.
 import contextlib
 import errno
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pyroute2.netlink.nfnetlink import NFNL_SUBSYS_NFTABLES
 from pyroute2.netlink.nfnetlink import nftsocket as nft
@@ -17,16 +17,16 @@ from pyroute2.netlink.nfnetlink import nftsocket as nft
 from rules import owner, text
 from rules.diff import Actual, Delta, Place
 from rules.errors import KernelError, UnsupportedError
-from rules.kernel.netlink import Netlink, attribute, attributes, refusal
+from rules.kernel.netlink import Netlink, Request, attribute, attributes, refusal
 from rules.kernel.nftables import batch, elements
 from rules.kernel.nftables.batch import CHAINS, TABLE, TRANSLATION, Changes, Frame
 from rules.kernel.nftables.elements import MAPS, Held
-from rules.kernel.nftables.expressions import METHODS, UNCOUNTED
+from rules.kernel.nftables.expressions import METHODS, RATES, UNCOUNTED
 from rules.ruleset import Element, SetSpec
 
 # <linux/netfilter/nf_tables.h>
 _TABLE, _NAME, _HOOK, _TYPE = 1, 3, 4, 7
-_RULE_CHAIN, _RULE_USERDATA = 2, 7
+_RULE_CHAIN, _RULE_EXPRESSIONS, _RULE_USERDATA = 2, 4, 7
 _LIST_SET, _LIST = 2, 3
 _GENERATION = 1
 _TRIES = 5
@@ -87,17 +87,37 @@ class Table:
         }
 
     def flooded(self) -> int:
-        """Packets that the rules against floods have dropped."""
-        return 0
+        """Packets that the rules against floods have dropped since they were made."""
+        return sum(
+            elements.counted(found.get(_RULE_EXPRESSIONS, b""))
+            for found in self._dump(nft.NFT_MSG_GETRULE)
+            if owner.reason(_mark(found)).startswith(owner.FLOOD)
+        )
 
     def ban(self, seconds: Mapping[str, int | None]) -> None:
-        """See Variant."""
+        """Have addresses in the set of those banned for so long from now, None for not any more."""
+        self._insist(lambda: batch.bans(seconds, frozenset(h.item.key for h in self._elements(owner.SET_BANNED))))
 
     def forget_bans(self) -> None:
-        """See Variant."""
+        """Have nobody banned."""
+        self._insist(lambda: (batch.flush(owner.SET_BANNED),))
+
+    def _insist(self, requests: Callable[[], Iterable[Request]]) -> None:
+        """Again while others change nftables, or what was found ends before it is taken out."""
+        refused: set[int] = set()
+        for _ in range(_TRIES):
+            self.look()
+            refused = self._send(list(requests()))
+            if not refused:
+                return
+            if not refused <= {errno.ERESTART, errno.ENOENT}:
+                break
+        raise _refusal(*sorted(refused))
 
     def _try(self, delta: Delta, frame: Frame | None, changes: Changes) -> set[int]:
-        requests = list(batch.requests(delta, frame, changes))
+        return self._send(list(batch.requests(delta, frame, changes)))
+
+    def _send(self, requests: list[Request]) -> set[int]:
         if not requests:
             return set()
         with _said():
@@ -137,9 +157,12 @@ class Table:
         entries: dict[Element, str] = {}
         for name, spec in frame.sets.items():
             names = elements.names(name)
-            if name in (*MAPS.values(), UNCOUNTED, METHODS) or any(each not in frame.sets for each in names):
+            inner = name.startswith(RATES) or name in (*MAPS.values(), UNCOUNTED, METHODS)
+            if inner or any(each not in frame.sets for each in names):
                 continue
             specs.add(spec)
+            if spec.timed:
+                continue
             first, *others = (
                 {elements.element_of(name, held.item.key): held.item.comment for held in self._elements(each)}
                 for each in names
@@ -155,7 +178,7 @@ class Table:
         for found in self._dump(nft.NFT_MSG_GETCHAIN):
             hooks[batch.place_of(_text(found[_NAME]))] = found.get(_HOOK, b"") + found.get(_TYPE, b"")
         for found in self._dump(nft.NFT_MSG_GETRULE):
-            mark = elements.read_comment(found.get(_RULE_USERDATA, b""))
+            mark = _mark(found)
             marks[batch.place_of(_text(found[_RULE_CHAIN]))] += (mark if owner.is_mark(mark) else "",)
         return Frame(hooks, marks, self._read_sets())
 
@@ -199,6 +222,10 @@ class Table:
 def in_both(one: dict[Element, str], other: dict[Element, str]) -> dict[Element, str]:
     """The entries of two sets that shall hold the same; what differs has no comment, so that it is made again."""
     return {each: one.get(each, "") if one.get(each) == other.get(each) else "" for each in {**one, **other}}
+
+
+def _mark(found: dict[int, bytes]) -> str:
+    return elements.read_comment(found.get(_RULE_USERDATA, b""))
 
 
 @contextlib.contextmanager

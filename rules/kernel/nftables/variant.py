@@ -38,7 +38,7 @@ class Nftables:
         legacy = self._legacy.read()
         twice = in_both(_signalling(actual.entries), _signalling(legacy.entries))
         alone = {spec for spec in legacy.sets if spec.name == owner.SET_BANNED}
-        sets = alone | {spec for spec in actual.sets if spec.name != owner.SET_SIP or spec in legacy.sets}
+        sets = alone | {spec for spec in actual.sets if spec.name not in _SETS or spec in legacy.sets}
         entries = {element: note for element, note in actual.entries.items() if element.set != owner.SET_SIP}
         return Actual(actual.chains | legacy.chains, actual.jumps | legacy.jumps, frozenset(sets), entries | twice)
 

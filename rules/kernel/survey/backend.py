@@ -2,7 +2,7 @@
 
 from rules.diff import TABLES
 from rules.errors import KernelError, NotPermittedError
-from rules.kernel.choice import QUEUE, Backend, Choice, choose
+from rules.kernel.choice import INTERCEPTING, Backend, Choice, choose
 from rules.kernel.survey.finding import Finding, Severity
 from rules.ruleset import TableName
 
@@ -32,7 +32,7 @@ def legacy_tables(choice: Choice | None) -> tuple[TableName, ...]:
 
 def _without(name: str) -> Finding:
     lacks = f"this kernel's nftables has no `{name}` expression"
-    if name == QUEUE:
+    if name in INTERCEPTING:
         what = f"{lacks}: SIP is intercepted by iptables-legacy's table mangle instead, which takes an ipset as well"
         return Finding(Severity.OK, "interception", what)
     advice = f'load nft_{name}, or set rules.backend = "iptables"'

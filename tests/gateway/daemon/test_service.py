@@ -239,6 +239,31 @@ Reconciler._resync = once
         assert sip_gets_through(scene)
 
 
+def test_a_mending_that_overlaps_a_reload_follows_the_new_configuration(scene: Stage, tmp_path: Path) -> None:
+    patch = """
+import asyncio
+from gateway.daemon.service import Service
+setup, delayed = Service._setup, []
+async def slowly(self, config, topology):
+    made = await setup(self, config, topology)
+    if self._topology is not None and config.sip.queue != 7 and not delayed:
+        delayed.append(True)
+        print("mending", flush=True)
+        await asyncio.sleep(1.5)
+        print("mended", flush=True)
+    return made
+Service._setup = slowly
+"""
+    with Daemon(scene.router, tmp_path, patch=patch) as daemon:
+        daemon.ready()
+        scene.router.run("iptables-legacy", "-t", "mangle", "-F", "SIPMASQ-FORWARD")
+        daemon.wait_log("mending")
+        assert "read again" in daemon.reload({"sip.queue": 7})
+        daemon.wait_log("mended")
+        until("the rules lead to the new queue", lambda: queue_rules(scene.router) == {"--queue-num 7"})
+        assert sip_gets_through(scene)
+
+
 def test_the_watchdog_is_fed_in_time(router: Namespace, tmp_path: Path) -> None:
     patch = f"import os; os.environ.update(NOTIFY_SOCKET={str(tmp_path / 'notify')!r}, WATCHDOG_USEC='1000000')"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:

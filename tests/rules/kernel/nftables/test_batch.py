@@ -1,17 +1,21 @@
 """From a change to the messages of one batch."""
 
+import struct
+
 import pytest
 from pyroute2.netlink.nfnetlink import nftsocket as nft
 
 from rules.diff import Delta, Place, TableDelta, compare
 from rules.errors import UnsupportedError
+from rules.kernel.netlink import NESTED, attribute
 from rules.kernel.nftables import batch, expressions
 from rules.kernel.nftables.batch import Changes, Frame, changes_frame, requests
 from rules.plan import parts, plan
-from rules.ruleset import Match, Rule, Ruleset
+from rules.ruleset import Match, Rule, Ruleset, SetSpec
 from tests.rules.cases import RTP, SETUP, held
 
 EMPTY = Frame({}, {}, {})
+RATES_OF_SETUP = ("in-1000-2000", "out-1000-2000", "new-1000-2000", "all-2000-2000")
 
 
 def commands(delta: Delta, frame: Frame | None) -> list[int]:
@@ -65,10 +69,56 @@ def test_chains_are_found_again_by_name() -> None:
 
 
 def test_packets_are_queued_where_nftables_can() -> None:
-    rule = plan(SETUP, ()).chains[4].rules[0]
+    rule = next(rule for rule in plan(SETUP, ()).chains[4].rules if rule.target == "NFQUEUE")
     data = expressions.rule(rule)
     assert b"queue\0" in data
     assert data.endswith(b"\x06\0\1\0\x13\xc4\0\0\x06\0\2\0\0\1\0\0\x06\0\3\0\0\0\0\0")  # 5060, one, no bypass
+
+
+def flood_rule(name: str) -> Rule:
+    return next(
+        rule
+        for rule in plan(SETUP, ()).chains[4].rules
+        if any(("hashlimit-name", (name,)) in match.options for match in rule.matches)
+    )
+
+
+def test_a_rate_is_a_limit_for_each_source_that_counts_what_it_drops() -> None:
+    data = expressions.rule(flood_rule("sipmasq-in-1000-2000"))
+    rate = attribute(1, struct.pack(">Q", 1000)) + attribute(2, struct.pack(">Q", 1))
+    limit = rate + attribute(3, struct.pack(">I", 2000)) + attribute(5, struct.pack(">I", 1))  # above it
+    found = data.index(attribute(1, b"sipmasq-rate-in-1000-2000\0"))
+    assert found < data.index(limit) < data.index(b"counter\0") < data.index(b"immediate\0")
+
+
+def test_all_strangers_are_one_source() -> None:
+    data = expressions.rule(flood_rule("sipmasq-all-2000-2000"))
+    assert data.rindex(b"bitwise\0") < data.index(b"dynset\0") < data.rindex(b"limit\0")
+    nothing = attribute(4 | NESTED, attribute(1, bytes(4)))
+    assert nothing in data
+    assert nothing not in expressions.rule(flood_rule("sipmasq-new-1000-2000"))
+
+
+def test_rules_of_one_rate_share_its_set_which_is_made_anew_with_the_chain() -> None:
+    chain = plan(SETUP, ()).chains[4]
+    old = SetSpec("sipmasq-rate-in-1-1", "hash:ip", counters=False, timed=True)
+    frame = Frame({Place("mangle", chain.name): b""}, {}, {old.name: old})
+    made = list(requests(delta := Delta(tables=(TableDelta("mangle", replace=(chain,)),)), frame, Changes(delta)))
+    assert [body for command, _, body in made if command == nft.NFT_MSG_DELSET] == [
+        batch.TABLE + attribute(2, b"sipmasq-rate-in-1-1\0")
+    ]
+    new = b"".join(body for command, _, body in made if command == nft.NFT_MSG_NEWSET)
+    assert [new.count(f"sipmasq-rate-{name}\0".encode()) for name in RATES_OF_SETUP] == [1] * 4
+
+
+def test_a_ban_is_given_a_new_time_by_taking_its_place() -> None:
+    held, new, over = (bytes((198, 51, 100, n)) for n in (1, 2, 3))
+    seconds = {"198.51.100.1": 60, "198.51.100.2": 1, "198.51.100.3": None, "198.51.100.4": None}
+    (out, _, gone), (into, _, made) = batch.bans(seconds, frozenset((held, over)))
+    assert (out, into) == (nft.NFT_MSG_DELSETELEM, nft.NFT_MSG_NEWSETELEM)
+    assert [key in gone for key in (held, new, over)] == [True, False, True]
+    assert [key in made for key in (held, new, over)] == [True, True, False]
+    assert attribute(4, struct.pack(">Q", 60000)) in made
 
 
 @pytest.mark.parametrize(
