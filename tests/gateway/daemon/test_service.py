@@ -22,10 +22,10 @@ pytestmark = pytest.mark.root
 
 NEVER_RESOLVED = """
 import gateway.daemon.service as service
-async def never(host, **_):
+async def never(*_):
     print("resolving", flush=True)
     await asyncio.sleep(3600)
-service.resolve = never
+service.first_address = never
 """
 OFTEN_VERIFIED = """
 import gateway.daemon.rules_watch as rules_watch
