@@ -6,6 +6,7 @@ Callers: invite, cancel, refused, register. Called: answer, busy, ring.
 import csv
 import itertools
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from tests.support.process import Process
 _SCENARIOS = Path(__file__).parent / "scenarios"
 _CALLERS = {"invite", "cancel", "refused", "register"}
 _MESSAGE = re.compile(
-    r"^-{40,} [^\n]*\nUDP message (sent|received) [^\n]*\n\n(.*?)\n(?=-{40,} |\Z)", re.MULTILINE | re.DOTALL
+    r"^-{40,} ([^\n]*)\nUDP message (sent|received) [^\n]*\n\n(.*?)\n(?=-{40,} |\Z)", re.MULTILINE | re.DOTALL
 )
 _PAD_LINE = 200
 # each run has its own Call-IDs, tags and branches: a proxy remembers those of the last one for a while
@@ -50,6 +51,7 @@ class Message(NamedTuple):
 
     sent: bool
     text: str
+    at: float  # by the clock of the day
 
 
 class Sipp:
@@ -58,8 +60,8 @@ class Sipp:
     `media_port` goes into its SDP (it has no media of its own: put an RtpEndpoint there). `size` makes the
     INVITE exactly so many bytes by lines in its SDP; for more than nine calls it is the size of the first
     nine. `hold` is how long in ms it stays in the call, or rings, `linger` for how long after it the one who answers
-    answers the BYE again if that is repeated (timer J, RFC 3261 section 17.2.2). `rate` is calls per second. `status` is the
-    refusal that a refused caller expects.
+    answers the BYE again if that is repeated (timer J, RFC 3261 section 17.2.2). `rate` is calls per second. `status`
+    is the refusal that a refused caller expects.
     """
 
     def __init__(
@@ -124,7 +126,7 @@ class Sipp:
     def messages(self) -> list[Message]:
         """What it has sent and received so far."""
         text = self._trace.read_bytes().decode(errors="replace") if self._trace.exists() else ""
-        return [Message(way == "sent", message) for way, message in _MESSAGE.findall(text)]
+        return [Message(way == "sent", message, _moment(at)) for at, way, message in _MESSAGE.findall(text)]
 
     def received(self, start: str = "") -> list[str]:
         """The messages received so far whose first line begins with `start`."""
@@ -137,6 +139,10 @@ class Sipp:
         with self._statistics.open(newline="") as handle:
             rows = list(csv.DictReader(handle, delimiter=";"))
         return int(rows[-1][column])
+
+
+def _moment(written: str) -> float:
+    return datetime.strptime(written, "%Y-%m-%d\t%H:%M:%S.%f").timestamp()
 
 
 def _rendered(scenario: str, values: dict[str, str], size: int | None) -> str:
