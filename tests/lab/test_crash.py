@@ -102,14 +102,15 @@ def uncounted(router: Namespace) -> RouterState:
 
 
 class Sightings:
-    """Which calls had rules, each time that somebody looked."""
+    """Which calls had rules or were known, each time that somebody looked."""
 
     def __init__(self, router: Namespace) -> None:
         self._router = router
         self._seen: list[tuple[float, set[str]]] = []
 
-    def look(self) -> None:
-        self._seen.append((time.time(), labels(self._router)))
+    def look(self, gateway: Gateway) -> None:
+        known = {call["label"] for call in gateway.ask("calls")}
+        self._seen.append((time.time(), known | labels(self._router)))
 
     def too_late(self, ended: Mapping[str, float]) -> dict[str, float]:
         """Those seen more than 5 s after their end, and for how long after it."""
@@ -152,7 +153,9 @@ def test_nobody_who_talks_notices_that_the_gateway_is_killed(make_lab: LabMaker)
     to_far, to_home = connect(home, far, far.address, audio(mine.address), audio(theirs.address))
     (live,) = gateway.ask("calls")
     lab.sipp(lab.net.provider, PROVIDER, "answer", calls=1_000_000, linger=32000, trace=False)
-    load = lab.sipp(lab.net.phones[1], lab.net.phone_address(1), "invite", calls=1_000_000, rate=5, hold=400)
+    load = lab.sipp(
+        lab.net.phones[1], lab.net.phone_address(1), "invite", calls=1_000_000, rate=5, hold=400, media_port=None
+    )
     talk = Audio(mine, to_far, theirs, to_home)
     sightings = Sightings(router)
     longest = 0.0
@@ -179,7 +182,7 @@ def test_nobody_who_talks_notices_that_the_gateway_is_killed(make_lab: LabMaker)
             until("the ended call's rules gone", lambda: not over & labels(router))  # noqa: B023
             assert time.monotonic() - ready < 5
             assert foreign(router) == found
-            sightings.look()
+            sightings.look(gateway)
         load.process.signal(signal.SIGUSR1)  # no more new calls; it ends when those that are up have ended
         load.process.wait(120)
     finally:
