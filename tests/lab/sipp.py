@@ -61,8 +61,9 @@ class Sipp:
     `media_port` goes into its SDP (it has no media of its own: put an RtpEndpoint there); None is one for each call.
     `size` makes the INVITE exactly so many bytes by lines in its SDP; for more than nine calls it is the size of the
     first nine. `hold` is how long in ms it stays in the call, or rings, `linger` for how long after it the one who
-    answers answers the BYE again if that is repeated (timer J, RFC 3261 section 17.2.2). `rate` is calls per second.
-    `status` is the refusal that a refused caller expects.
+    answers answers the BYE again if that is repeated (timer J, RFC 3261 section 17.2.2); who lingers repeats the
+    answer until it is confirmed, too. `rate` is calls per second. `status` is the refusal that a refused caller
+    expects.
     """
 
     def __init__(
@@ -98,13 +99,14 @@ class Sipp:
         script = directory / f"{run}.xml"
         script.write_text(_rendered((_SCENARIOS / f"{scenario}.xml").read_text(), values, size))
         caller = ("-r", str(rate), via) if scenario in _CALLERS else ()
+        patience = ("-max_invite_retrans", "1000") if linger else ()
         tracing = ("-trace_msg", "-message_file", str(self._trace)) if trace else ()
         self.process = Process(
             host, run,
             "sipp", "-sf", str(script), "-i", address, "-p", str(port), "-mp", _FIRST_OF_THEM,
             "-m", str(calls), "-nostdin",
             "-cid_str", f"%u-{number}@{address}", "-trace_err", "-error_file", str(self._errors),
-            "-trace_stat", "-stf", str(self._statistics), "-fd", "1", *tracing, *caller,
+            "-trace_stat", "-stf", str(self._statistics), "-fd", "1", *patience, *tracing, *caller,
             directory=directory,
         )  # fmt: skip
 
