@@ -11,7 +11,7 @@ import gc
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-_EVERY = 2.0  # seconds; what hundreds of calls a second make in that time is looked through in some milliseconds
+_EVERY = 0.5  # seconds; what hundreds of calls a second make in that time is looked through in a few milliseconds
 _NEW, _ALL = 1, 2  # generations
 
 
