@@ -4,7 +4,6 @@ Building one takes python-iptables 0.4 ms. The rules of forwards differ only in 
 comment, so one of each shape is built, with stand-ins whose places in the bytes are then found and filled in.
 """
 
-import ctypes
 import socket
 import struct
 from dataclasses import dataclass, replace
@@ -26,14 +25,6 @@ class Blob:
 
     entry: bytes
     mask: bytes
-
-    def entry_buffer(self) -> Any:
-        """The bytes where C can read them."""
-        return ctypes.create_string_buffer(self.entry, len(self.entry))
-
-    def mask_buffer(self) -> Any:
-        """The mask where C can read it."""
-        return ctypes.create_string_buffer(self.mask, len(self.mask))
 
 
 def build(rule: Rule) -> Blob:
