@@ -138,6 +138,11 @@ class Reconciler:
             if forward.purpose.is_media
         }
 
+    @property
+    def masquerades(self) -> bool:
+        """Whether the rules that are wanted hide the inside networks."""
+        return self._setup is not None and self._setup.masquerade
+
     def ruleset(self) -> Ruleset:
         """The rules as wanted, each with its reason; none before `configure` and after `clean`."""
         return Ruleset() if self._setup is None else plan(self._setup, self._wanted.values())

@@ -8,7 +8,16 @@ from collections.abc import Awaitable, Callable
 
 from rules.errors import KernelError
 from rules.kernel.netfilter import Netfilter
-from rules.kernel.survey import Finding, NftWatch, Severity, Site, judge, read_legacy, read_nftables
+from rules.kernel.survey import (
+    Finding,
+    NftWatch,
+    Severity,
+    Site,
+    judge,
+    masquerade_of_others,
+    read_legacy,
+    read_nftables,
+)
 from rules.reconcile import Reconciler
 
 log = logging.getLogger("sipmasq")
@@ -21,8 +30,8 @@ _NUMBER = re.compile(r"\b(handle|rule) \d+")  # another one after each reload
 class Neighbours:
     """Says each thing once for as long as it is so. `site` is None while the gateway has no place.
 
-    Where another program begins or ceases to hide the inside networks, `mend` is called: the gateway does what is
-    left to do.
+    `hides` tells whether the gateway hides the inside networks itself, None if the operator will not have that. Where
+    it does beside another program, or neither does, `mend` is called: the gateway does what is left to do.
     """
 
     def __init__(
@@ -30,15 +39,16 @@ class Neighbours:
         netfilter: Netfilter,
         reconciler: Reconciler,
         site: Callable[[], Site | None],
+        hides: Callable[[], bool | None],
         mend: Callable[[], Awaitable[None]],
     ) -> None:
         self._netfilter = netfilter
         self._reconciler = reconciler
         self._site = site
+        self._hides = hides
         self._mend = mend
         self._said: set[str] = set()
         self._judged_for: Site | None = None
-        self._masquerade = ""
         self._disturbances = -1
 
     async def watch_forever(self) -> None:
@@ -74,15 +84,14 @@ class Neighbours:
             return
         self._disturbances = await self._reconciler.disturbances()
         legacy = await self._netfilter.call(read_legacy)
-        findings = await asyncio.to_thread(lambda: judge((*legacy, *read_nftables()), site))
+        tables = (*legacy, *await asyncio.to_thread(read_nftables))
+        findings = await asyncio.to_thread(judge, tables, site)
         troubles = [finding for finding in findings if finding.severity is not Severity.OK]
         for finding in troubles:
             self._say(finding)
         self._said &= {_named(finding) for finding in troubles}
-        [masquerade] = [finding.what for finding in findings if finding.subject == "masquerade"]
-        masquerade = _NUMBER.sub("", masquerade)
-        if masquerade != self._masquerade:  # at first, too: it may have changed since the gateway asked
-            self._masquerade = masquerade
+        hides, is_hidden = self._hides(), masquerade_of_others(tables, site) is not None
+        if hides == is_hidden:
             await self._mend()
 
     def _say(self, finding: Finding) -> None:

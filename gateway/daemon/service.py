@@ -112,7 +112,7 @@ class Service:
             for task in (
                 self._follow(group),
                 RulesWatch(self._reconciler, self._pipeline, self._mend).watch_forever(),
-                Neighbours(self._netfilter, self._reconciler, self._site, self._mend).watch_forever(),
+                Neighbours(self._netfilter, self._reconciler, self._site, self._hides, self._mend).watch_forever(),
                 self._count_traffic(),
                 self._feed_watchdog(),
                 follow_registrars(self._engine),
@@ -270,6 +270,9 @@ class Service:
             return None
         by_iptables = self._choice.backend == "iptables"
         return site_of(self._topology, sip.ports, sip.public_ports, media.ports, by_iptables=by_iptables)
+
+    def _hides(self) -> bool | None:
+        return self._reconciler.masquerades if self._config.outside.masquerade else None
 
     async def _mend(self) -> None:
         """Make the rules anew where they differ, by what the router is now."""

@@ -35,6 +35,7 @@ __all__ = [
     "Severity",
     "Site",
     "judge",
+    "masquerade_of_others",
     "masquerade_present",
     "read_legacy",
     "read_nftables",
@@ -106,9 +107,16 @@ def judge(tables: Sequence[ForeignTable], site: Site) -> list[Finding]:
     troubles = [*find_barriers(tables, site), *find_rivals(tables, site)]
     if not troubles:
         troubles = [Finding(Severity.OK, "firewall", "no rule or policy known to drop or bend calls")]
-    where = find_masquerade(tables, site.outside, site.networks, site.inside)
-    what = where or "no rule of others hides the inside networks: outside.masquerade = true adds one"
+    what = (
+        masquerade_of_others(tables, site)
+        or "no rule of others hides the inside networks: outside.masquerade = true adds one"
+    )
     return [*find_sip_helper(tables), *troubles, Finding(Severity.OK, "masquerade", what)]
+
+
+def masquerade_of_others(tables: Sequence[ForeignTable], site: Site) -> str | None:
+    """Where one of these tables hides the inside networks already."""
+    return find_masquerade(tables, site.outside, site.networks, site.inside)
 
 
 def _firewall_findings(site: Site) -> list[Finding]:

@@ -12,6 +12,7 @@ from gateway.calls.dialog import Side
 from gateway.daemon.pipeline import Pipeline
 from gateway.engine import Engine, Settings
 from gateway.networks import Networks
+from gateway.state.keeper import Keeper
 from rules import text
 from rules.errors import KernelError
 from rules.fake import FakeBackend
@@ -119,12 +120,14 @@ class FakeDoor:
 class Router:
     """Runs from `async with` on. A message that leaves before the kernel answers for it fails the test."""
 
-    def __init__(self, kernel: FakeBackend | None = None, settings: Settings | None = None) -> None:
+    def __init__(
+        self, kernel: FakeBackend | None = None, settings: Settings | None = None, keeper: Keeper | None = None
+    ) -> None:
         self.kernel = kernel or FakeBackend()
         self.engine = Engine(settings or Settings())
         self.reconciler = Reconciler(self.kernel)
         self.wire = FakeWire()
-        self.pipeline = Pipeline(self.engine, self.reconciler, cast(Injector, self.wire))
+        self.pipeline = Pipeline(self.engine, self.reconciler, cast(Injector, self.wire), keeper)
         self.pipeline.sides = {"lan0": Side.INSIDE, "wan0": Side.OUTSIDE}
         self.door = FakeDoor(self.pipeline.receive)
         self.left: list[RawPacket] = []
