@@ -21,7 +21,10 @@ _COMMENT_SIZE = 256
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A rule's bytes, and which of them count when one like it is looked for."""
+    """A rule's bytes, and which of them count when one like it is looked for.
+
+    They are given to python-iptables as they are: a buffer of ctypes that it casts would refer to itself.
+    """
 
     entry: bytes
     mask: bytes

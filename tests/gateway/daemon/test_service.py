@@ -21,11 +21,11 @@ from tests.support.until import until
 pytestmark = pytest.mark.root
 
 NEVER_RESOLVED = """
-import gateway.daemon.resolver as resolver
-async def never(host, **_):
+import gateway.daemon.service as service
+async def never(*_):
     print("resolving", flush=True)
     await asyncio.sleep(3600)
-resolver.resolve = never
+service.first_address = never
 """
 OFTEN_VERIFIED = """
 import gateway.daemon.rules_watch as rules_watch
