@@ -4,6 +4,7 @@ libiptc is not thread-safe and its calls take milliseconds; in a thread of their
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -16,6 +17,7 @@ from rules.kernel.xtables import Xtables
 from rules.ruleset import Element
 
 T = TypeVar("T")
+_AT_ONCE = 0.25  # seconds
 
 
 class Netfilter:
@@ -25,6 +27,7 @@ class Netfilter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="netfilter")
         self._rules = variant or Xtables()
         self._conntrack = Conntrack()
+        self._flooded = 0
 
     async def call(self, function: Callable[[], T]) -> T:
         """Run something else that uses python-iptables in the one thread that may."""
@@ -47,8 +50,13 @@ class Netfilter:
         return await self.call(self._rules.packets)
 
     async def flooded(self) -> int:
-        """Packets dropped before they reached the queue, for there were too many."""
-        return await self.call(self._rules.flooded)
+        """Packets dropped before they reached the queue, for there were too many.
+
+        While a commit waits for another program's lock, the number of the time before.
+        """
+        with contextlib.suppress(TimeoutError):
+            self._flooded = await asyncio.wait_for(self.call(self._rules.flooded), _AT_ONCE)
+        return self._flooded
 
     async def ban(self, seconds: Mapping[str, int | None]) -> None:
         """Have the SIP of outside addresses dropped for so many seconds, None for not any more."""
