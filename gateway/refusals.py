@@ -11,6 +11,7 @@ from gateway.sip.response import is_own_tag, unavailable
 from rules.model import Endpoint
 
 _RETRY_AFTER = 5
+_MOST = 4096
 
 
 class _Refused(NamedTuple):
@@ -21,7 +22,10 @@ class _Refused(NamedTuple):
 
 
 class Refusals:
-    """Remembers each refused request for as long as it may be repeated: its copies get the same answer."""
+    """Remembers each refused request for as long as it may be repeated: its copies get the same answer.
+
+    Of very many, those that came last.
+    """
 
     def __init__(self) -> None:
         self._refused: dict[tuple[bytes, str, TransactionId], _Refused] = {}
@@ -45,13 +49,13 @@ class Refusals:
         """The end of a message: `asker` is told, by `asked` to whom it wrote, unless it waits for no answer."""
         if not message.is_request or message.method == b"ACK" or asked is None:
             return Drop()
-        while self._refused:
-            key, refused = next(iter(self._refused.items()))
-            if refused.until > now:
-                break
-            del self._refused[key]
         name = _name(message, sender, phone)
         self._refused.pop(name, None)  # insertion order is order in time
+        while self._refused:
+            key, refused = next(iter(self._refused.items()))
+            if refused.until > now and len(self._refused) < _MOST:
+                break
+            del self._refused[key]
         self._refused[name] = _Refused(hash(message.data), now + TRANSACTION_SECONDS)
         return Refuse(asked, asker, unavailable(message, _RETRY_AFTER))
 

@@ -342,6 +342,7 @@ class Calls:
     def _forget(self, call: Call, now: float) -> None:
         """The call is over; only its requests are remembered for a while, since they may be repeated."""
         del self._calls[call.id]
+        self._deadlines.forget(call.id)
         for address in call.phones:
             self._elsewhere.pop((call.id.call_id, address.ip), None)
         self._of_phone[call.id.phone] -= 1

@@ -8,25 +8,42 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 _NEVER = float("inf")
+_FEW = 64  # entries that are not worth a look for those that mean nothing any more
+
+_Entry = tuple[float, int, Key]
 
 
 class Deadlines(Generic[Key]):
-    """At most one live wake-up a key; whoever is woken looks up the true deadline and may ask again."""
+    """At most one live wake-up a key; whoever is woken looks up the true deadline and may ask again.
+
+    Entries that were forgotten, or overtaken by an earlier one, lie in the heap until they are the first or outnumber
+    the live ones by some.
+    """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Key]] = []
-        self._live: dict[Key, float] = {}
+        self._heap: list[_Entry[Key]] = []
+        self._live: dict[Key, _Entry[Key]] = {}
         self._order = count()
+
+    def __len__(self) -> int:
+        return len(self._heap)
 
     def wake(self, key: Key, when: float) -> None:
         """Make sure that `key` comes up at `when` or before."""
-        if when < self._live.get(key, _NEVER):
-            self._live[key] = when
-            heapq.heappush(self._heap, (when, next(self._order), key))
+        live = self._live.get(key)
+        if when < (_NEVER if live is None else live[0]):
+            self._live[key] = entry = (when, next(self._order), key)
+            heapq.heappush(self._heap, entry)
+            self._sweep()
+
+    def forget(self, key: Key) -> None:
+        """Let it come up no more, until it asks again."""
+        if self._live.pop(key, None) is not None:
+            self._sweep()
 
     def next(self) -> float | None:
         """The time of the next wake-up."""
-        while self._heap and self._live.get(self._heap[0][2]) != self._heap[0][0]:
+        while self._heap and not self._is_live(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
@@ -37,4 +54,13 @@ class Deadlines(Generic[Key]):
             key = heapq.heappop(self._heap)[2]
             del self._live[key]
             keys.append(key)
+        self._sweep()
         return keys
+
+    def _is_live(self, entry: _Entry[Key]) -> bool:
+        return self._live.get(entry[2]) is entry
+
+    def _sweep(self) -> None:
+        if len(self._heap) > _FEW + 2 * len(self._live):
+            self._heap = [entry for entry in self._heap if self._is_live(entry)]
+            heapq.heapify(self._heap)

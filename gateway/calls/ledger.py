@@ -143,6 +143,7 @@ class Ledger:
             binding = self._by_inside[address]
             before = _forward(binding)
             del binding.holds[holder]
+            self._deadlines.forget((address, holder))
             if not binding.holds:
                 self._unbind(binding)
             elif _forward(binding) != before:

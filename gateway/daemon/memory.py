@@ -1,8 +1,9 @@
 """Garbage in cycles, which only a look through all objects finds.
 
-Why it is so: python-iptables and netlink messages leave cycles behind, a few for each commit. A look holds up
-messages for as long as it takes, so it goes through what is new alone, often, and in the thread that makes the
-cycles: between two of its jobs none is in use, and none grows old. All is looked through when no call is known.
+Why it is so: a look holds up messages for as long as it takes, 4 ms for 10 000 objects. So what is done for every
+message, call and commit leaves no cycles, and what little there is (of errors, of other programs' rules that were
+read, of a configuration read again) is looked for among what is new alone, often, and in the thread that makes the
+most of it: between two of its jobs none is in use, and none grows old. All is looked through when no call is known.
 """
 
 import asyncio
@@ -10,12 +11,15 @@ import gc
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-_EVERY = 2.0  # seconds; a few thousand objects at hundreds of calls a second
+_EVERY = 0.5  # seconds; what hundreds of calls a second make in that time is looked through in a few milliseconds
 _NEW, _ALL = 1, 2  # generations
 
 
 def settle_memory() -> None:
-    """What start-up made stays for good; looking through it again and again held up messages for 30 ms and more."""
+    """What there is by now stays for good, or ends by itself; it is not looked through again.
+
+    That takes 30 ms after the imports, and 300 ms with 22 000 calls known again; a second time only what is new.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 1_000_000)  # the oldest only when it is asked for

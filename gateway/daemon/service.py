@@ -66,6 +66,7 @@ class Service:
         self._claim = Claim()
         self._keeper = Keeper(config.state.path)
         self._engine = self._keeper.restored(lambda: Engine(settings_of(config)))
+        settle_memory()
         self._pipeline = Pipeline(self._engine, self._reconciler, self._injector, self._keeper)
         self._bans = BanKeeper(self._engine.bans, self._netfilter)
         self._queue: PacketQueue | None = None

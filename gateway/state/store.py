@@ -21,6 +21,7 @@ SCHEMA = 1
 """Of the rows and their values; raised when an earlier version's can no longer be read."""
 
 _APPLICATION = 0x53495051
+_LOG_SIZE = 8 * 1024 * 1024  # bytes of the write-ahead log, twice what SQLite takes over into the database at a time
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _TABLES = """
 CREATE TABLE things (kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key))
@@ -109,6 +110,7 @@ class Store:
             raise DamagedError(f"{self.path}: of version {version}, this gateway reads {SCHEMA}")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute(f"PRAGMA journal_size_limit = {_LOG_SIZE}")  # what one large transaction took, it gives back
         if is_new:
             with self._transaction():
                 for statement in _TABLES.split(";"):

@@ -4,7 +4,6 @@ Building one takes python-iptables 0.4 ms. The rules of forwards differ only in 
 comment, so one of each shape is built, with stand-ins whose places in the bytes are then found and filled in.
 """
 
-import ctypes
 import socket
 import struct
 from dataclasses import dataclass, replace
@@ -22,18 +21,13 @@ _COMMENT_SIZE = 256
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A rule's bytes, and which of them count when one like it is looked for."""
+    """A rule's bytes, and which of them count when one like it is looked for.
+
+    They are given to python-iptables as they are: a buffer of ctypes that it casts would refer to itself.
+    """
 
     entry: bytes
     mask: bytes
-
-    def entry_buffer(self) -> Any:
-        """The bytes where C can read them."""
-        return ctypes.create_string_buffer(self.entry, len(self.entry))
-
-    def mask_buffer(self) -> Any:
-        """The mask where C can read it."""
-        return ctypes.create_string_buffer(self.mask, len(self.mask))
 
 
 def build(rule: Rule) -> Blob:

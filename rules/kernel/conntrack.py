@@ -8,20 +8,21 @@ walk that hands out all of UDP, whichever costs less.
 import errno
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pyroute2.netlink.nfnetlink import NFNL_SUBSYS_CTNETLINK
 from pyroute2.netlink.nfnetlink.nfctsocket import (
+    FILTER_FLAG_CTA_IP_DST,
+    FILTER_FLAG_CTA_IP_SRC,
+    FILTER_FLAG_CTA_PROTO_NUM,
     IPCTNL_MSG_CT_DELETE,
     IPCTNL_MSG_CT_GET,
-    NFCTAttrTuple,
-    nfct_msg,
 )
 
 from rules.errors import KernelError
 from rules.flows import Flow, Search
-from rules.kernel.netlink import BODY, NESTED, NET_ORDER, Netlink, attribute, refusal
+from rules.kernel.netlink import NESTED, NET_ORDER, Netlink, attribute, refusal
 from rules.model import Endpoint
 
 _ENTRY = 85  # buckets walked in the time it takes to hand out one entry
@@ -31,6 +32,9 @@ _LIMITS = Path("/proc/sys/net/netfilter")
 _TUPLE = struct.Struct("=12x4s4x4s8xB7x2s6x2s")  # source, target, protocol, source port, target port
 _LENGTH = struct.Struct("=H")
 _TUPLE_ORIG, _TUPLE_IP, _TUPLE_PROTO = 1, 1, 2
+_FILTER, _FILTER_ORIG_FLAGS = 25, 1
+_SOURCE, _TARGET = 1, 2
+_FLAGS = {_SOURCE: FILTER_FLAG_CTA_IP_SRC, _TARGET: FILTER_FLAG_CTA_IP_DST}
 _UDP = attribute(1, bytes([socket.IPPROTO_UDP]))
 
 
@@ -46,8 +50,8 @@ class Conntrack:
 
     def flows(self, search: Search) -> list[Flow]:
         """The entries that the search touches."""
-        filters = [NFCTAttrTuple(proto=socket.IPPROTO_UDP, saddr=ip) for ip in {i.ip for i in search.insides}]
-        filters += [NFCTAttrTuple(proto=socket.IPPROTO_UDP, daddr=ip) for ip in {p.ip for p in search.publics}]
+        filters = [_wanted({_SOURCE: ip}) for ip in {inside.ip for inside in search.insides}]
+        filters += [_wanted({_TARGET: ip}) for ip in {public.ip for public in search.publics}]
         walks = len(filters)
         if (
             search.thorough
@@ -55,7 +59,7 @@ class Conntrack:
             or search.borrowed
             or (walks > 1 and _limit("nf_conntrack_count") * _ENTRY < _limit("nf_conntrack_buckets") * (walks - 1))
         ):
-            filters = [NFCTAttrTuple(proto=socket.IPPROTO_UDP)]
+            filters = [_wanted({})]
         insides = {_pack(each) for each in search.insides}
         publics = {_pack(each) for each in search.publics}
         return [flow for each in filters for flow in self._dump(each, insides, publics, search)]
@@ -71,16 +75,9 @@ class Conntrack:
             if code not in (0, errno.ENOENT):
                 raise refusal("deleting conntrack entries", code)
 
-    def _dump(
-        self, wanted: NFCTAttrTuple, insides: set[bytes], publics: set[bytes], search: Search
-    ) -> Iterator[Flow]:
-        wanted.attrs()  # computes its flags
-        request = nfct_msg.create_from(
-            tuple_orig=wanted, cta_filter={"attrs": [["CTA_FILTER_ORIG_FLAGS", wanted.flags]]}
-        )
-        request.encode()
+    def _dump(self, wanted: bytes, insides: set[bytes], publics: set[bytes], search: Search) -> Iterator[Flow]:
         try:
-            for data, start, _end in self._netlink.dump(IPCTNL_MSG_CT_GET, bytes(request.data[BODY:])):
+            for data, start, _end in self._netlink.dump(IPCTNL_MSG_CT_GET, wanted):
                 source, target, protocol, sport, dport = _TUPLE.unpack_from(data, start)
                 if protocol != socket.IPPROTO_UDP:
                     continue
@@ -118,11 +115,22 @@ def _unpack(end: bytes) -> Endpoint:
     return Endpoint(socket.inet_ntoa(end[:4]), int.from_bytes(end[4:], "big"))
 
 
+def _wanted(addresses: Mapping[int, str]) -> bytes:
+    """Asks for the UDP entries whose first packet had these addresses."""
+    flags = FILTER_FLAG_CTA_PROTO_NUM
+    for kind in addresses:
+        flags |= _FLAGS[kind]
+    asked = b"".join(attribute(kind, socket.inet_aton(ip)) for kind, ip in addresses.items())
+    number = struct.pack("=I", flags)
+    return _tuple(asked, _UDP) + attribute(_FILTER | NESTED, attribute(_FILTER_ORIG_FLAGS, number))
+
+
 def _original(flow: Flow) -> bytes:
     source, target = _pack(flow.source), _pack(flow.target)
-    addresses = attribute(1, source[:4]) + attribute(2, target[:4])
-    ports = _UDP + attribute(2 | NET_ORDER, source[4:]) + attribute(3 | NET_ORDER, target[4:])
-    return attribute(
-        _TUPLE_ORIG | NESTED,
-        attribute(_TUPLE_IP | NESTED, addresses) + attribute(_TUPLE_PROTO | NESTED, ports),
-    )
+    addresses = attribute(_SOURCE, source[:4]) + attribute(_TARGET, target[:4])
+    return _tuple(addresses, _UDP + attribute(2 | NET_ORDER, source[4:]) + attribute(3 | NET_ORDER, target[4:]))
+
+
+def _tuple(addresses: bytes, protocol: bytes) -> bytes:
+    inner = attribute(_TUPLE_IP | NESTED, addresses) if addresses else b""
+    return attribute(_TUPLE_ORIG | NESTED, inner + attribute(_TUPLE_PROTO | NESTED, protocol))

@@ -88,16 +88,16 @@ class Tables:
                 table.create_chain(chain.name)
         for chain in change.replace:
             for rule in chain.rules:
-                table.append_entry(chain.name, self._blobs.build(rule).entry_buffer())
+                table.append_entry(chain.name, self._blobs.build(rule).entry)
         for rule in change.append:
-            table.append_entry(rule.chain, self._blobs.build(rule).entry_buffer())
+            table.append_entry(rule.chain, self._blobs.build(rule).entry)
         for rule in change.remove:
             blob = self._blobs.build(rule)
-            table.delete_entry(rule.chain, blob.entry_buffer(), blob.mask_buffer())
+            table.delete_entry(rule.chain, blob.entry, blob.mask)
         for name, mark in change.unjump:
             _delete_marked(table, name, mark)
         for jump in change.jump:
-            entry = self._blobs.build(jump.rule).entry_buffer()
+            entry = self._blobs.build(jump.rule).entry
             if jump.last:
                 table.append_entry(jump.rule.chain, entry)
             else:

@@ -120,27 +120,26 @@ class _Table:
             self._frame = None
 
     def _read_info(self) -> bytes:
-        buffer = ctypes.create_string_buffer(self._name, _INFO.size)
+        buffer = bytearray(self._name.ljust(_INFO.size, b"\0"))
         self._get(_GET_INFO, buffer)
-        return buffer.raw
+        return bytes(buffer)
 
     def _read_entries(self, size: int) -> bytearray | None:
         request = _REQUEST.pack(self._name, size)
         buffer = bytearray(_REQUEST.size + size)
         buffer[: _REQUEST.size] = request
-        shared = (ctypes.c_char * len(buffer)).from_buffer(buffer)
         try:
-            self._get(_GET_ENTRIES, shared)
+            self._get(_GET_ENTRIES, buffer)
         except BlockingIOError:
             return None
-        finally:
-            del shared  # or the buffer could not be cut
         del buffer[: _REQUEST.size]
         return buffer
 
-    def _get(self, option: int, buffer: ctypes.Array[ctypes.c_char]) -> None:
-        length = ctypes.c_uint32(ctypes.sizeof(buffer))
-        if _libc.getsockopt(self._socket.fileno(), socket.IPPROTO_IP, option, buffer, ctypes.byref(length)):
+    def _get(self, option: int, buffer: bytearray) -> None:
+        # an array type of just this size would be garbage in a cycle
+        first, length = ctypes.c_char.from_buffer(buffer), ctypes.c_uint32(len(buffer))
+        option_value = ctypes.byref(first), ctypes.byref(length)
+        if _libc.getsockopt(self._socket.fileno(), socket.IPPROTO_IP, option, *option_value):
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
 

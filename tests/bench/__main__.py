@@ -5,12 +5,13 @@ import sys
 import time
 
 from gateway.cli.table import Table, show
-from tests.bench import calls, commit, engine, memory, queue, rtp, watch
+from tests.bench import calls, commit, engine, memory, queue, rtp, state, watch
 from tests.bench.measure import Figure, Subject
 from tests.support import netns
 
 _SUBJECTS: dict[str, Subject] = {
     "engine": engine.measure,
+    "state": state.measure,
     "queue": queue.measure,
     "commit": commit.measure,
     "watch": watch.measure,
@@ -18,7 +19,7 @@ _SUBJECTS: dict[str, Subject] = {
     "rtp": rtp.measure,
     "memory": memory.measure,
 }
-_WITHOUT_NETWORK = {"engine"}
+_WITHOUT_NETWORK = {"engine", "state"}
 _HEADINGS = ("", "figure", "median", "min", "max", "unit", "goal")
 _RIGHT = frozenset({"median", "min", "max"})
 

@@ -15,7 +15,8 @@ from tests.support.netns import Namespace
 from tests.support.process import Process
 
 # as `sipmasq` does, from this tree wherever the tests are started
-_COMMAND = ("env", f"PYTHONPATH={Path(__file__).parents[2]}", sys.executable, "-m", "gateway")
+_PYTHON = ("env", f"PYTHONPATH={Path(__file__).parents[2]}", sys.executable, "-m")
+_COMMAND = (*_PYTHON, "gateway")
 
 
 class RouterState(NamedTuple):
@@ -39,7 +40,7 @@ class Gateway:
     """`sipmasq run` on a router between `inside` and wan0, once it says that it is ready, or without `wait` at once.
 
     `settings` are further lines of its configuration: ``{"media.source": "any"}``.
-    `prefix` is a command that runs it.
+    `prefix` is a command that runs it, `module` what is run in its place.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Gateway:
         name: str = "gateway",
         env: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        module: str = "gateway",
         *,
         wait: bool = True,
     ) -> None:
@@ -68,7 +70,7 @@ class Gateway:
             notify.chmod(0o777)  # as a service manager's is
             self.process = Process(
                 router, name,
-                *prefix, *_COMMAND, "run", *(word for lan in inside for word in ("--inside", lan)),
+                *prefix, *_PYTHON, module, "run", *(word for lan in inside for word in ("--inside", lan)),
                 "--outside", "wan0", "--config", str(self._config),
                 directory=directory, env={"NOTIFY_SOCKET": str(notify), **(env or {})},
             )  # fmt: skip

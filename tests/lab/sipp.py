@@ -6,6 +6,7 @@ Callers: invite, cancel, refused, register. Called: answer, busy, ring.
 import csv
 import itertools
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +17,10 @@ from tests.support.process import Process
 _SCENARIOS = Path(__file__).parent / "scenarios"
 _CALLERS = {"invite", "cancel", "refused", "register"}
 _MESSAGE = re.compile(
-    r"^-{40,} [^\n]*\nUDP message (sent|received) [^\n]*\n\n(.*?)\n(?=-{40,} |\Z)", re.MULTILINE | re.DOTALL
+    r"^-{40,} ([^\n]*)\nUDP message (sent|received) [^\n]*\n\n(.*?)\n(?=-{40,} |\Z)", re.MULTILINE | re.DOTALL
 )
 _PAD_LINE = 200
+_EACH_ITS_OWN, _FIRST_OF_THEM = "[auto_media_port]", "20000"
 # each run has its own Call-IDs, tags and branches: a proxy remembers those of the last one for a while
 _runs = itertools.count(1)
 
@@ -50,15 +52,18 @@ class Message(NamedTuple):
 
     sent: bool
     text: str
+    at: float  # by the clock of the day
 
 
 class Sipp:
     """One run of sipp at `address`:`port`; the caller's scenarios begin at once.
 
-    `media_port` goes into its SDP (it has no media of its own: put an RtpEndpoint there). `size` makes the
-    INVITE exactly so many bytes by lines in its SDP; for more than nine calls it is the size of the first
-    nine. `hold` is how long in ms it stays in the call, or rings. `rate` is calls per second. `status` is the
-    refusal that a refused caller expects.
+    `media_port` goes into its SDP (it has no media of its own: put an RtpEndpoint there); None is one for each call.
+    `size` makes the INVITE exactly so many bytes by lines in its SDP; for more than nine calls it is the size of the
+    first nine. `hold` is how long in ms it stays in the call, or rings, `linger` for how long after it the one who
+    answers answers the BYE again if that is repeated (timer J, RFC 3261 section 17.2.2); who lingers repeats the
+    answer until it is confirmed, too. `rate` is calls per second. `status` is the refusal that a refused caller
+    expects.
     """
 
     def __init__(
@@ -74,8 +79,9 @@ class Sipp:
         via: str = f"{PROVIDER}:5060",
         calls: int = 1,
         rate: int = 10,
-        media_port: int = 30000,
+        media_port: int | None = 30000,
         hold: int = 0,
+        linger: int = 0,
         expires: int = 3600,
         status: int = 486,
         size: int | None = None,
@@ -87,18 +93,20 @@ class Sipp:
         self._errors = directory / f"{run}.errors"
         values = {
             "RUN": number, "IP": address, "PORT": str(port), "USER": user, "TARGET": target,
-            "DOMAIN": PROVIDER, "MEDIA": str(media_port), "HOLD": str(hold), "EXPIRES": str(expires),
-            "STATUS": str(status),
+            "DOMAIN": PROVIDER, "MEDIA": str(media_port or _EACH_ITS_OWN), "HOLD": str(hold), "EXPIRES": str(expires),
+            "STATUS": str(status), "LINGER": f'<timewait milliseconds="{linger}"/>' if linger else "",
         }  # fmt: skip
         script = directory / f"{run}.xml"
         script.write_text(_rendered((_SCENARIOS / f"{scenario}.xml").read_text(), values, size))
         caller = ("-r", str(rate), via) if scenario in _CALLERS else ()
+        patience = ("-max_invite_retrans", "1000") if linger else ()
         tracing = ("-trace_msg", "-message_file", str(self._trace)) if trace else ()
         self.process = Process(
             host, run,
-            "sipp", "-sf", str(script), "-i", address, "-p", str(port), "-m", str(calls), "-nostdin",
+            "sipp", "-sf", str(script), "-i", address, "-p", str(port), "-mp", _FIRST_OF_THEM,
+            "-m", str(calls), "-nostdin",
             "-cid_str", f"%u-{number}@{address}", "-trace_err", "-error_file", str(self._errors),
-            "-trace_stat", "-stf", str(self._statistics), "-fd", "1", *tracing, *caller,
+            "-trace_stat", "-stf", str(self._statistics), "-fd", "1", *patience, *tracing, *caller,
             directory=directory,
         )  # fmt: skip
 
@@ -122,7 +130,7 @@ class Sipp:
     def messages(self) -> list[Message]:
         """What it has sent and received so far."""
         text = self._trace.read_bytes().decode(errors="replace") if self._trace.exists() else ""
-        return [Message(way == "sent", message) for way, message in _MESSAGE.findall(text)]
+        return [Message(way == "sent", message, _moment(at)) for at, way, message in _MESSAGE.findall(text)]
 
     def received(self, start: str = "") -> list[str]:
         """The messages received so far whose first line begins with `start`."""
@@ -135,6 +143,10 @@ class Sipp:
         with self._statistics.open(newline="") as handle:
             rows = list(csv.DictReader(handle, delimiter=";"))
         return int(rows[-1][column])
+
+
+def _moment(written: str) -> float:
+    return datetime.strptime(written, "%Y-%m-%d\t%H:%M:%S.%f").timestamp()
 
 
 def _rendered(scenario: str, values: dict[str, str], size: int | None) -> str:
@@ -155,7 +167,8 @@ def _invite_size(values: dict[str, str], padding: str) -> int:
 
 def _filled(text: str, values: dict[str, str], padding: str) -> str:
     sdp = _replaced(_SDP + padding, values)
-    return _replaced(text.replace("@SDPSIZE@", str(_length(sdp))).replace("@SDP@", sdp), values)
+    size = _length(sdp.replace(_EACH_ITS_OWN, _FIRST_OF_THEM))
+    return _replaced(text.replace("@SDPSIZE@", str(size)).replace("@SDP@", sdp), values)
 
 
 def _replaced(text: str, values: dict[str, str]) -> str:

@@ -6,12 +6,16 @@
 import os
 import random
 import re
+import signal
+import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 
+from gateway.calls.call import CallId
 from rules.model import Endpoint
 from tests.lab.agent import connect, hang_up
 from tests.lab.conftest import LabMaker
@@ -19,6 +23,7 @@ from tests.lab.gateway import Gateway, RouterState, router_state
 from tests.lab.lab import Lab
 from tests.lab.rtp import RtpEndpoint
 from tests.lab.sdp import audio
+from tests.lab.sipp import Sipp
 from tests.lab.talk import traces_of_calls
 from tests.lab.topology import PROVIDER
 from tests.support.netns import Namespace
@@ -27,6 +32,7 @@ from tests.support.until import until
 pytestmark = [pytest.mark.root, pytest.mark.lab]
 
 KILLS = int(os.environ.get("SIPMASQ_KILLS", "10"))
+SILENCE = 20  # seconds
 LABEL = re.compile(r"sipmasq call ([0-9a-f]{8}) ")
 
 
@@ -84,6 +90,12 @@ def forwarded_twice(router: Namespace) -> list[str]:
     return [name for name, count in (ports + insides).items() if count > 1]
 
 
+def established(gateway: Gateway) -> set[str]:
+    """The calls that are up, and not for so long that silence could end them."""
+    calls = gateway.ask("calls")
+    return {call["label"] for call in calls if call["state"] == "up" and call["seconds"] < SILENCE / 2}
+
+
 def settled(gateway: Gateway) -> bool:
     """Whether the kernel holds what is wanted, no more and no less."""
     return not gateway.ask("differences")
@@ -95,43 +107,83 @@ def uncounted(router: Namespace) -> RouterState:
     return state._replace(sets=re.sub(r" packets \d+ bytes \d+", "", state.sets))
 
 
+class Sightings:
+    """Which calls had rules or were known, each time that somebody looked."""
+
+    def __init__(self, router: Namespace) -> None:
+        self._router = router
+        self._seen: list[tuple[float, set[str]]] = []
+
+    def look(self, gateway: Gateway) -> None:
+        known = {call["label"] for call in gateway.ask("calls")}
+        self._seen.append((time.time(), known | labels(self._router)))
+
+    def too_late(self, ended: Mapping[str, float]) -> dict[str, float]:
+        """Those seen more than 5 s after their end, and for how long after it."""
+        late: dict[str, float] = {}
+        for when, seen in self._seen:
+            late |= {label: when - ended[label] for label in seen & ended.keys() if when - ended[label] > 5}
+        return late
+
+
+def ends(load: Sipp) -> dict[str, float]:
+    """When the one who hung up was answered, by the call's label."""
+    found: dict[str, float] = {}
+    for message in load.messages():
+        if not message.sent and message.text.startswith("SIP/2.0 200") and "CSeq: 2 BYE" in message.text:
+            name = re.search(r"^Call-ID: *(\S+)", message.text, re.MULTILINE)
+            assert name is not None
+            found.setdefault(CallId(name[1].encode(), "").label, message.at)
+    return found
+
+
 def killed_while_starting(lab: Lab) -> None:
     starting = lab.gateway(wait=False)
     time.sleep(random.uniform(0, 1))
     starting.kill()
 
 
+@pytest.mark.timeout(240 + 6 * KILLS)
 def test_nobody_who_talks_notices_that_the_gateway_is_killed(make_lab: LabMaker) -> None:
+    """A call that both ends gave up while nobody was there to read that has no media, and ends by that."""
     lab = make_lab(phones=2, far=1)
     router = lab.net.router
     lab.net.firewall()
     found = foreign(router)
-    gateway = lab.gateway()
+    settings = {"media.silence": SILENCE}
+    gateway = lab.gateway(settings)
     home = lab.agent(lab.net.phones[0], lab.net.phone_address(0))
     far = lab.agent(lab.net.far[0], lab.net.far_address(0))
     far_too = lab.agent(lab.net.far[0], lab.net.far_address(0), 5070)
     mine, theirs = lab.rtp(lab.net.phones[0], home.address.ip, 16384), lab.rtp(lab.net.far[0], far.address.ip, 40000)
     to_far, to_home = connect(home, far, far.address, audio(mine.address), audio(theirs.address))
     (live,) = gateway.ask("calls")
-    lab.sipp(lab.net.provider, PROVIDER, "answer", calls=1_000_000, trace=False)
+    lab.sipp(lab.net.provider, PROVIDER, "answer", calls=1_000_000, linger=32000, trace=False)
     load = lab.sipp(
-        lab.net.phones[1], lab.net.phone_address(1), "invite", calls=1_000_000, rate=5, hold=400, trace=False
+        lab.net.phones[1], lab.net.phone_address(1), "invite", calls=1_000_000, rate=5, hold=400, media_port=None
     )
     talk = Audio(mine, to_far, theirs, to_home)
+    sightings = Sightings(router)
+    longest = 0.0
+    forgotten: set[str] = set()
     try:
         for kill in range(KILLS):
             short = home.another()
             connect(short, far_too, far_too.address, audio(Endpoint(home.address.ip, 18000)), audio(theirs.address))
             over = labels(router) & {call["label"] for call in gateway.ask("calls") if "18000" in str(call["media"])}
             time.sleep(random.uniform(0, 0.5))
+            up = established(gateway)
             hang_up(short, far_too)
             time.sleep(random.choice([0, random.uniform(0, 0.5)]))
             gateway.kill()
             if kill % 3 == 2:
                 killed_while_starting(lab)
-            gateway = lab.gateway()
+            started = time.monotonic()
+            gateway = lab.gateway(settings)
             ready = time.monotonic()
+            longest = max(longest, ready - started)
             known = {call["label"]: call for call in gateway.ask("calls")}
+            forgotten |= up - over - known.keys()
             assert known[live["label"]]["media"][0]["public"] == live["media"][0]["public"]
             assert forwarded_twice(router) == []
             until("the rules as they are wanted", lambda: settled(gateway))  # noqa: B023  # it is called here and now
@@ -139,14 +191,29 @@ def test_nobody_who_talks_notices_that_the_gateway_is_killed(make_lab: LabMaker)
             until("the ended call's rules gone", lambda: not over & labels(router))  # noqa: B023
             assert time.monotonic() - ready < 5
             assert foreign(router) == found
+            sightings.look(gateway)
+        load.process.signal(signal.SIGUSR1)  # no more new calls; it ends when those that are up have ended
+        load.process.wait(120)
     finally:
         load.close()
         sent, lost = talk.end()
+    ended = ends(load)
+    sys.stdout.write(
+        f"\n{KILLS} kills, the longest restart {longest:.1f} s; {sent} packets each way, {sum(map(len, lost))} lost;"
+        f" of the load {len(ended)} calls ended, {load.failed} were given up by their ends\n"
+    )
     assert sent > KILLS * 100
     assert lost == [[], []]
+    assert longest < 10
     assert load.successful > KILLS
+    assert forgotten <= ended.keys()
     hang_up(home, far)
     until("no rule of the live call", lambda: live["label"] not in labels(router))
+    until("no rule of a call that ended", lambda: not ended.keys() & labels(router))
+    assert sightings.too_late(ended) == {}
+    until("no rule of any call", lambda: not labels(router), timeout=3 * SILENCE)
+    assert gateway.ask("calls") == []
+    assert {row["purpose"] for row in gateway.ask("bindings")} <= {"sip"}
 
 
 def test_a_gateway_that_is_stopped_keeps_the_calls_if_it_is_to(make_lab: LabMaker) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tests.soak import daemon
 from tests.soak.alone import Soak
@@ -21,9 +21,12 @@ def main(arguments: Sequence[str]) -> int:
     return alone | _tell("gateway", daemon.run(calls))
 
 
-def _tell(name: str, samples: list[Sample]) -> int:
-    for sample in samples:
+def _tell(name: str, looks: Iterable[Sample]) -> int:
+    samples = []
+    for sample in looks:
         sys.stdout.write(f"{name}: {sample}\n")
+        sys.stdout.flush()
+        samples.append(sample)
     told = grown(samples)
     sys.stdout.write(f"{name}: {'; '.join(told) or 'flat'}\n")
     sys.stdout.flush()

@@ -71,9 +71,16 @@ class Soak:
         assert not self._engine.calls.names, "a call is remembered although all is over"
         assert not list(self._engine.ledger), "something is leased although all is over"
         assert not self._kernel.entries, "the kernel holds an entry although all is over"
-        ports = sum(binding.purpose.is_media for binding in self._engine.ledger)
         own = os.getpid()
-        return Sample(self._calls, self._messages, resident(own), descriptors(own), objects(), ports)
+        return Sample(
+            calls=self._calls,
+            messages=self._messages,
+            resident=resident(own),
+            descriptors=descriptors(own),
+            objects=objects(),
+            leased=sum(binding.purpose.is_media for binding in self._engine.ledger),
+            free=2 * self._engine.ledger.media_pairs_left,
+        )
 
     async def _talk(self, count: int) -> None:
         """Calls at the same time, each of which ends in another way."""

@@ -34,6 +34,18 @@ def test_calls() -> None:
     assert flow.calls == 2
 
 
+def test_of_very_many_refusals_the_last_are_remembered() -> None:
+    flow, alice, _ = limited(calls=1)
+    calls(alice, "one", 4000)
+    first, second, *_, last = [alice.asks("INVITE", call=f"refused-{number}").sent for number in range(4097)]
+    alice.asks("BYE", call="one")
+    flow.provider.answers("200 OK", to=b"BYE")
+    for refused in (second, last):
+        alice.sends(refused).is_refused()
+    alice.sends(first)
+    assert flow.calls == 1
+
+
 def test_media_ports() -> None:
     flow, alice, carol = limited(ports=2)
     calls(alice, "one", 4000)

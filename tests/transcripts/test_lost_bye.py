@@ -163,6 +163,15 @@ def test_ringing_without_end_is_a_long_call_too(flow: Flow, alice: Party, provid
     assert flow.calls == 0
 
 
+def test_a_call_that_has_ended_waits_for_nothing(flow: Flow, alice: Party, provider: Party) -> None:
+    calls(flow, alice, provider)
+    flow.wait(250)
+    assert flow.engine.calls.next_timer() is not None  # for media.longest
+    alice.asks("BYE")
+    provider.answers("200 OK", to=b"BYE")
+    assert flow.engine.calls.next_timer() is None
+
+
 def test_a_changed_longest_holds_for_calls_that_are_up(flow: Flow, alice: Party, provider: Party) -> None:
     calls(flow, alice, provider)
     flow.wait(50)

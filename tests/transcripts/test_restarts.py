@@ -8,6 +8,7 @@ import pytest
 from gateway.engine import Engine
 from gateway.networks import Networks
 from gateway.snapshot import DamagedStateError, Kind, Row, all_rows, restore, take_rows
+from rules.model import Endpoint, Traffic
 from tests.transcripts.conftest import FEW_PORTS
 from tests.transcripts.flow import LAN, PUBLIC, Flow, Party
 from tests.transcripts.messages import audio
@@ -45,6 +46,21 @@ def test_a_call_that_ended_leaves_nothing_for_long(flow: Flow, alice: Party, pro
     provider.answers("486 Busy Here", tag="n")
     flow.keep()
     assert len([kind for kind, _ in flow.written if kind is Kind.CALL]) == 1
+
+
+def test_a_call_that_both_ends_gave_up_unseen_ends_by_its_silence(flow: Flow, alice: Party, provider: Party) -> None:
+    """The ACK and each BYE were sent while nobody was there to let them through."""
+    alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
+    provider.answers("200 OK", tag="b", sdp=audio("198.51.100.20", 40000))
+    silent = {Endpoint("10.0.0.11", 16384): Traffic(0, 0)}
+    for _ in range(2):
+        flow.wait(149)
+        flow.restart()
+        flow.count(silent)
+    assert flow.calls == 1
+    flow.wait(2)
+    flow.count(silent)
+    assert (flow.calls, flow.open) == (0, set())
 
 
 def test_times_go_on_over_a_restart(flow: Flow, alice: Party, provider: Party) -> None:

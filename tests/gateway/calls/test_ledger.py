@@ -240,6 +240,12 @@ def test_holds_expire_at_their_time_and_can_be_prolonged(ledger: Ledger) -> None
     assert ledger.next_deadline() is None
 
 
+def test_a_hold_that_is_released_waits_for_nothing(ledger: Ledger) -> None:
+    ledger.hold_signalling(ALICE, REGISTRATION, 100.0, 0.0)
+    ledger.release(REGISTRATION)
+    assert ledger.next_deadline() is None
+
+
 def test_a_hold_may_be_shortened(ledger: Ledger) -> None:
     ledger.hold_signalling(ALICE, REGISTRATION, 200.0, 0.0)
     ledger.hold_signalling(ALICE, REGISTRATION, 100.0, 0.0)

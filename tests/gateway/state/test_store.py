@@ -51,6 +51,27 @@ def known(engine: Engine) -> tuple[int, dict[Endpoint, int]]:
     return len(engine.calls), {binding.inside: binding.port for binding in engine.ledger}
 
 
+def test_the_files_stay_as_large_as_what_is_in_them(path: Path) -> None:
+    def write(count: int, value: bytes | None) -> None:
+        store.write([Row(Kind.CALL, b"%d" % number, value) for number in range(count)])
+
+    def sizes() -> tuple[int, int]:
+        return path.stat().st_size, path.with_name(f"{path.name}-wal").stat().st_size
+
+    store = Store(path)
+    write(10_000, bytes(1000))
+    write(10_000, None)
+    before, log = sizes()
+    assert log > 10_000_000
+    for number in range(50):
+        write(100, bytes([number]) * 1000)
+        write(100, None)
+    after, log = sizes()
+    assert after == before
+    assert log < 9_000_000
+    store.close()
+
+
 def test_what_is_written_is_there_again(path: Path) -> None:
     store = Store(path)
     store.write(ROWS)
