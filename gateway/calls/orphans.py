@@ -32,13 +32,19 @@ class Orphans:
     def __iter__(self) -> Iterator[Holder]:
         return iter(self._heard)
 
-    def adopt(self, forwards: Iterable[Forward], now: float) -> None:
-        """Lease, before anything else is, what has forwards already: media to their calls, phones for a while."""
+    def adopt(self, forwards: Iterable[Forward], calls: Iterable[Holder], now: float) -> int:
+        """Lease, before anything else is, what has forwards already: media to their calls, phones for a while.
+
+        What is leased is known better, and so are the media of `calls`, live or over; how many ports were not.
+        """
+        known = {*calls, *self._heard}
         bindings = []
         for inside, port, purpose, sources, reason in forwards:
+            if self._ledger.of_inside(inside) is not None or self._ledger.of_port(port) is not None:
+                continue
             holder, hold = Holder.of(HolderKind.PEER, str(inside)), Hold(now + self._idle)
             if purpose.is_media:
-                if not reason.startswith(f"{HolderKind.CALL} "):
+                if not reason.startswith(f"{HolderKind.CALL} ") or reason in known:
                     continue
                 holder, hold = Holder(reason), Hold(_FOREVER, sources)
                 self.put_back(holder, 0, now)
@@ -46,6 +52,7 @@ class Orphans:
             self._ledger.touched.add(inside)
             bindings.append(Binding(inside, port, purpose, now, {holder: hold}))
         self._ledger.put_back(bindings)
+        return len(bindings)
 
     def put_back(self, holder: Holder, packets: int, heard: float) -> None:
         """Take one that was there before."""

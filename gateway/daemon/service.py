@@ -74,6 +74,7 @@ class Service:
         self._topology: Topology | None = None
         self._host_address: str | None = None
         self._traffic: dict[Endpoint, Traffic] = {}
+        self._adopted = False
         self._started = self._loop.time()
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
@@ -193,12 +194,13 @@ class Service:
             elif interface.name in missing:
                 log.info("interface %s is back", interface.name)
         self._engine.place(Networks(topology.networks), topology.address, announced if topology.address else None)
-        if self._keeper.lost:  # before a message is read, and may lease what is in use
-            self._keeper.lost = False
-            self._engine.orphans.adopt(await self._reconciler.leftovers(setup), self._loop.time())
-            log.warning(
-                "of the calls before, only what their rules say is known: %d ports", len(list(self._engine.ledger))
-            )
+        if not self._adopted:  # before a message is read, and may lease what is in use
+            calls = [name.holder for name in self._engine.calls.names]
+            left = await self._reconciler.leftovers(setup)
+            adopted = self._engine.orphans.adopt(left, calls, self._loop.time())
+            self._adopted = True
+            if adopted:
+                log.warning("of the calls before, only what their rules say is known of %d ports", adopted)
         if self._queue is not None:
             self._loop.add_reader(self._queue.fileno(), self._queue.on_readable)
         self._pipeline.follow()

@@ -13,7 +13,7 @@ from pathlib import Path
 from gateway.engine import Engine
 from gateway.errors import StateError
 from gateway.snapshot import OF_CALLS, DamagedStateError, Row, all_rows, forget_changes, restore, take_rows
-from gateway.state.store import DamagedError, Store, set_aside
+from gateway.state.store import DamagedError, Kept, ReadOnlyError, Store, read_copy, set_aside
 
 log = logging.getLogger("sipmasq")
 
@@ -21,7 +21,7 @@ _TRY_AGAIN = 5.0  # seconds
 
 
 class Keeper:
-    """The one owner of the file at `path`. `lost` says that what was there at the start could not be read.
+    """The one owner of the file at `path`.
 
     Until `restored` nothing is read or written; afterwards one task at a time keeps.
     """
@@ -32,24 +32,21 @@ class Keeper:
         self._afresh = True
         self._not_before = 0.0
         self.trouble = ""
-        self.lost = False
 
     def restored(self, make: Callable[[], Engine]) -> Engine:
         """An engine, as `make` makes it, that knows what was written; a file that is damaged is set aside."""
         engine = make()
         try:
-            self._store = Store(self._path)
-            kept = self._store.read()
+            kept = self._read()
             restore(engine, kept.rows, shift=kept.shift, calls_live=kept.same_boot)
         except (DamagedError, DamagedStateError) as error:
             self._set_aside(error)
-            self.lost = True
             return make()
         except StateError as error:
             self._fail(error)
             return engine
         # after a start of the machine, what ended with it is still written
-        self._afresh = not kept.same_boot
+        self._afresh = self._store is None or not kept.same_boot
         if kept.rows:
             log.info(
                 "known again: %d calls, %d registrations", len(engine.calls), sum(1 for _ in engine.registrations)
@@ -88,6 +85,15 @@ class Keeper:
         if self._store is not None:
             self._store.close()
             self._store = None
+
+    def _read(self) -> Kept:
+        """What was written, also where nothing can be written any more."""
+        try:
+            self._store = Store(self._path)
+            return self._store.read()
+        except ReadOnlyError as error:
+            self._fail(error)
+            return read_copy(self._path)
 
     def _write(self, rows: list[Row], *, afresh: bool) -> None:
         if self._store is None:

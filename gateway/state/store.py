@@ -7,8 +7,11 @@ it no call lives anyway. One gateway has the file for itself, and lets nobody el
 """
 
 import contextlib
+import errno
 import os
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,6 +26,10 @@ SCHEMA = 1
 _APPLICATION = 0x53495051
 _LOG_SIZE = 8 * 1024 * 1024  # bytes of the write-ahead log, twice what SQLite takes over into the database at a time
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_NOT_WRITTEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT})
+_NOT_WRITTEN_BY_SQLITE = frozenset(
+    {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+)
 _TABLES = """
 CREATE TABLE things (kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key))
 WITHOUT ROWID;
@@ -138,6 +145,24 @@ class DamagedError(StateError):
     """What the file holds is no state that this gateway wrote or can read."""
 
 
+class ReadOnlyError(StateError):
+    """The file is there and can be read, but not written."""
+
+
+def read_copy(path: Path) -> Kept:
+    """What a file says that cannot be written, where SQLite would want to; StateError."""
+    with _said(path), tempfile.TemporaryDirectory(prefix="sipmasq-") as directory:
+        for suffix in ("", "-wal"):
+            beside = path.with_name(path.name + suffix)
+            if beside.exists():
+                shutil.copyfile(beside, Path(directory, path.name + suffix))
+        store = Store(Path(directory, path.name))
+        try:
+            return store.read()
+        finally:
+            store.close()
+
+
 def set_aside(path: Path) -> Path:
     """Rename a file that is no use, with what SQLite keeps beside it; where it is now. StateError."""
     aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
@@ -160,11 +185,13 @@ def _said(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise StateError(f"{path}: another gateway uses it: give each its own state.path") from error
-        raise StateError(f"{path}: {error}") from error
+        kind = ReadOnlyError if error.sqlite_errorcode & 0xFF in _NOT_WRITTEN_BY_SQLITE else StateError
+        raise kind(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:  # among them: not a database, malformed
         raise DamagedError(f"{path}: {error}") from error
     except OSError as error:
-        raise StateError(f"{error.filename or path}: {error.strerror}") from error
+        kind = ReadOnlyError if error.errno in _NOT_WRITTEN and path.exists() else StateError
+        raise kind(f"{error.filename or path}: {error.strerror}") from error
 
 
 def _boot() -> str:

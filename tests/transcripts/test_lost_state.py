@@ -23,7 +23,7 @@ def lost(flow: Flow, alice: Party, provider: Party) -> None:
     alice.asks("ACK")
     kernel = dict(flow.kernel)
     flow.engine, flow.written = Engine(flow.settings), {}
-    flow.engine.orphans.adopt(kernel.values(), flow.now)
+    flow.engine.orphans.adopt(kernel.values(), (), flow.now)
     flow.engine.place(Networks([LAN]), PUBLIC, PUBLIC)
     flow.commit()
     assert flow.kernel == kernel
@@ -90,3 +90,17 @@ def test_it_outlives_another_restart(flow: Flow) -> None:
     flow.wait(300)
     flow.count({RTP: Traffic(5, 5)})
     assert flow.open == set()
+
+
+def test_what_the_state_knows_is_not_taken_from_the_rules(flow: Flow, alice: Party, provider: Party) -> None:
+    """It is written before the rules are made or go: those of a call that ended a moment before a kill go."""
+    alice.asks("INVITE", call="short", sdp=audio("10.0.0.11", 16388))
+    left = dict(flow.kernel)
+    provider.answers("486 Busy Here")
+    alice.asks("ACK", call="short")
+    assert flow.open == OPEN
+    ended = [name.holder for name in flow.engine.calls.names]
+    assert flow.engine.orphans.adopt(left.values(), ended, flow.now) == 0
+    flow.commit()
+    assert flow.open == OPEN
+    assert flow.engine.orphans.adopt(left.values(), (), flow.now) == 2
