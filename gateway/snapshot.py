@@ -114,7 +114,8 @@ _decode_addressees = msgspec.msgpack.Decoder(AddresseesRecord).decode
 
 def must_be_kept(engine: Engine) -> bool:
     """Whether something changed that a message must not tell of before it is written down."""
-    return bool(engine.ledger.touched or engine.calls.touched or engine.registrations.touched)
+    registrations = engine.registrations
+    return bool(engine.ledger.touched or engine.calls.touched or registrations.touched or registrations.came)
 
 
 def should_be_kept(engine: Engine) -> bool:
@@ -303,6 +304,7 @@ def forget_changes(engine: Engine) -> None:
         engine.orphans.touched,
         engine.registrations.touched,
         engine.registrations.asking,
+        engine.registrations.came,
         callers.addressees.touched,
         callers.subscribers.touched,
     ):

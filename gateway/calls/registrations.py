@@ -38,7 +38,7 @@ class Registrations:
     """Follows every REGISTER to its answer and holds in the ledger what was granted.
 
     Registrations that were granted, prolonged or ended are `touched`, and the requests that came or were answered
-    are in `asking`; whoever writes them down empties both.
+    are in `asking`, of them in `came` those whose answer may change something; whoever writes them down empties all.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -54,6 +54,7 @@ class Registrations:
         self._domains = Tally[str]()
         self.touched: set[Holder] = set()
         self.asking: set[RequestKey] = set()
+        self.came: set[RequestKey] = set()
 
     def limit(self, limits: Limits) -> None:
         """Bound the registrations of each inside host so from now on; those that stand stay."""
@@ -101,7 +102,8 @@ class Registrations:
             )
         self._forget_unanswered(now)
         key = RequestKey(message.call_id, message.cseq, host)
-        self._requests.pop(key, None)
+        if self._requests.pop(key, None) is None and request.has_effect:
+            self.came.add(key)
         self._requests[key] = request
         self.asking.add(key)
         return request

@@ -33,7 +33,7 @@ _NOT_WRITTEN_BY_SQLITE = frozenset(
 _TABLES = """
 CREATE TABLE things (kind TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (kind, key))
 WITHOUT ROWID;
-CREATE TABLE clock (boot TEXT NOT NULL, offset REAL NOT NULL);
+CREATE TABLE clock (boot TEXT NOT NULL, offset REAL NOT NULL, written REAL);
 """
 
 
@@ -69,14 +69,17 @@ class Store:
         """Everything that was written."""
         with _said(self.path):
             found = self._db.execute("SELECT kind, key, value FROM things").fetchall()
-            clock = self._db.execute("SELECT boot, offset FROM clock").fetchone()
+            clock = self._db.execute("SELECT boot, offset, written FROM clock").fetchone()
         try:
             rows = [Row(Kind(kind), bytes(key), bytes(value)) for kind, key, value in found]
         except (TypeError, ValueError) as error:
             raise DamagedError(f"{self.path}: {error}") from error
-        boot, offset = clock if clock is not None else (_boot(), _offset())
-        same = boot == _boot()
-        return Kept(rows, 0.0 if same else offset - _offset(), same)
+        boot, offset, written = clock if clock is not None else (_boot(), _offset(), None)
+        if boot == _boot():
+            return Kept(rows, 0.0, same_boot=True)
+        shift = offset - _offset()
+        # a clock that was set back, or has no battery, must not have what is kept last for years
+        return Kept(rows, shift if written is None else min(shift, time.monotonic() - written), same_boot=False)
 
     def write(self, rows: Iterable[Row], *, afresh: bool = False) -> None:
         """Put these in the place of those of the same keys, or of all, in one transaction."""
@@ -92,7 +95,7 @@ class Store:
                 self._db.execute("DELETE FROM things")
             self._db.executemany("DELETE FROM things WHERE kind = ? AND key = ?", gone)
             self._db.executemany("REPLACE INTO things VALUES (?, ?, ?)", kept)
-            self._db.execute("UPDATE clock SET boot = ?, offset = ?", (_boot(), _offset()))
+            self._db.execute("UPDATE clock SET boot = ?, offset = ?, written = ?", (_boot(), *_clocks()))
 
     def forget(self, kinds: Iterable[Kind]) -> None:
         """Take away all of these kinds."""
@@ -122,9 +125,11 @@ class Store:
             with self._transaction():
                 for statement in _TABLES.split(";"):
                     self._db.execute(statement)
-                self._db.execute("INSERT INTO clock VALUES (?, ?)", (_boot(), _offset()))
+                self._db.execute("INSERT INTO clock VALUES (?, ?, ?)", (_boot(), *_clocks()))
                 self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
                 self._db.execute(f"PRAGMA user_version = {SCHEMA}")
+        elif not self._db.execute("SELECT 1 FROM pragma_table_info('clock') WHERE name = 'written'").fetchall():
+            self._db.execute("ALTER TABLE clock ADD COLUMN written REAL")
         ((verdict,),) = self._db.execute("PRAGMA quick_check(1)").fetchall()
         if verdict != "ok":
             raise DamagedError(f"{self.path}: {verdict}")
@@ -198,6 +203,11 @@ def _boot() -> str:
     return _BOOT.read_text().strip()
 
 
+def _clocks() -> tuple[float, float]:
+    """What the time of day is ahead of the monotonic clock, and that clock."""
+    now = time.monotonic()
+    return time.time() - now, now
+
+
 def _offset() -> float:
-    """What the time of day is ahead of the monotonic clock."""
-    return time.time() - time.monotonic()
+    return _clocks()[0]

@@ -65,6 +65,24 @@ def test_a_message_leaves_once_what_it_tells_of_is_written(message: bytes, tmp_p
     asyncio.run(story())
 
 
+def test_a_registration_is_known_again_that_is_granted_after_the_kill(tmp_path: Path) -> None:
+    """The phone repeats its REGISTER, with credentials now, from a port that is leased already."""
+
+    async def story() -> None:
+        keeper = SlowKeeper(tmp_path / "state.db")
+        keeper.may_write.set()
+        async with Router(keeper=keeper) as router:
+            first = router.outward(register())
+            await until(lambda: first.verdict)
+            refused = router.inward(answer(first.message, "401 Unauthorized"))
+            await until(lambda: refused.verdict)
+            again = router.outward(register(cseq=2))
+            await until(lambda: again.verdict)
+            assert [key.cseq for key in known(tmp_path / "state.db").registrations.requests] == [2]
+
+    asyncio.run(story())
+
+
 def test_an_end_is_written_before_the_message_that_says_so_leaves(tmp_path: Path) -> None:
     """Else the next gateway would wait for a call that both ends know to be over."""
 

@@ -96,11 +96,33 @@ def test_after_a_start_of_the_machine_the_clock_is_another(path: Path) -> None:
     store.write(ROWS)
     store.close()
     with sqlite3.connect(path) as database:
-        database.execute("UPDATE clock SET boot = 'another', offset = offset + 5000")
+        database.execute("UPDATE clock SET boot = 'another', offset = offset + 5000, written = written - 6000")
     database.close()
     kept = Store(path).read()
     assert not kept.same_boot
     assert kept.shift == pytest.approx(5000, abs=1)
+
+
+def test_a_clock_that_was_set_back_has_nothing_last_longer(path: Path) -> None:
+    Store(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE clock SET boot = 'another', offset = offset + 3 * 365 * 86400")
+    database.close()
+    assert Store(path).read().shift == pytest.approx(0, abs=1)
+
+
+def test_a_file_from_before_the_time_of_writing_was_kept_is_read(path: Path) -> None:
+    store = Store(path)
+    store.write(ROWS)
+    store.close()
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE clock DROP COLUMN written")
+        database.execute("UPDATE clock SET boot = 'another', offset = offset + 5000")
+    database.close()
+    store = Store(path)
+    kept = store.read()
+    assert (len(kept.rows), kept.shift) == (len(ROWS), pytest.approx(5000, abs=1))
+    store.write([])
 
 
 def test_what_was_written_survives_a_kill(path: Path) -> None:
