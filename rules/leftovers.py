@@ -4,7 +4,8 @@ A set entry says which inside address has a forward, for what, and who may send 
 comment; but a mark's fingerprint is that of the rule's own text, so the port is the one with which the text fits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Set
+from itertools import chain
 
 from rules import owner, text
 from rules.diff import Actual, Place
@@ -31,6 +32,7 @@ def leftovers(setup: Setup, actual: Actual) -> list[Forward]:
         elif element.set == owner.SET_IN and element.source is not None:
             sources.setdefault(element.inside, set()).add(element.source)
     found: dict[int, Forward] = {}
+    ports: dict[Endpoint, int] = {}
     for inside, comment in sorted(comments.items()):
         reason, _, name = comment.rpartition(" ")
         if not reason or name not in list(Purpose):
@@ -38,18 +40,24 @@ def leftovers(setup: Setup, actual: Actual) -> list[Forward]:
         purpose = Purpose(name)
         who = None if inside in open_to_all or not purpose.is_media else frozenset(sources.get(inside, ()))
         forward = Forward(inside, _PLACEHOLDER, purpose, who, reason)
-        port = next((port for port, mark in _marks(setup, forward) if mark in marks and port not in found), None)
+        beside = ports.get(inside._replace(port=inside.port - 1))
+        port = _port(setup, forward, marks, found.keys(), beside)
         if port is not None:
             found[port] = forward._replace(port=port)
+            ports[inside] = port
     return list(found.values())
 
 
-def _marks(setup: Setup, forward: Forward) -> Iterator[tuple[int, str]]:
-    """By public port, the mark that its rule would have; the likely ports first."""
+def _port(setup: Setup, forward: Forward, marks: Set[str], found: Set[int], beside: int | None) -> int | None:
+    """The public port with which a forward's rule has one of these marks; the likely ones are tried first.
+
+    What was `found` for another is no more tried, and after the port of the RTP comes that of its RTCP.
+    """
     rule, _ = parts(setup, forward).rules
     head, tail = text.unmarked(rule).split(f"--dport {_PLACEHOLDER} ")
     low, high = setup.media_ports
     likely = range(low, high + 1) if forward.purpose.is_media else range(forward.inside.port, forward.inside.port + 1)
-    for ports in (likely, _PORTS):
-        for port in ports:
-            yield port, owner.mark(rule.reason, f"{head}--dport {port} {tail}")
+    for port in chain(() if beside is None else (beside + 1,), likely, _PORTS):
+        if port not in found and owner.mark(rule.reason, f"{head}--dport {port} {tail}") in marks:
+            return port
+    return None

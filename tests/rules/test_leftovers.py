@@ -2,7 +2,11 @@
 
 import asyncio
 from dataclasses import replace
+from unittest.mock import Mock
 
+import pytest
+
+from rules import owner
 from rules.fake import FakeBackend
 from rules.leftovers import leftovers
 from rules.model import Endpoint, Forward, Setup
@@ -32,6 +36,18 @@ def found(setup: Setup, kernel: FakeBackend) -> list[Forward]:
 def test_every_forward_is_found_as_it_was() -> None:
     forwards = (PHONE, ELSEWHERE, RTP, RTCP, OPEN, CLOSED)
     assert sorted(found(SETUP, left(SETUP, *forwards))) == sorted(forwards)
+
+
+def test_each_more_forward_takes_as_long_as_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    forwards = [
+        RTP._replace(inside=Endpoint("10.0.0.5", 16384 + number), port=SETUP.media_ports[0] + number)
+        for number in range(400)
+    ]
+    kernel = left(SETUP, *forwards)
+    tried = Mock(wraps=owner.mark)
+    monkeypatch.setattr(owner, "mark", tried)
+    assert sorted(found(SETUP, kernel)) == forwards
+    assert tried.call_count < 4 * len(forwards)  # the rules have two each
 
 
 def test_those_for_another_address_say_nothing() -> None:
