@@ -191,7 +191,7 @@ class Engine:
         if message.method != b"REGISTER":
             self.calls.take(message, Side.INSIDE, addresses, datagram.destination.ip, described, now)
             self._make_sure_of_leases(message, described, phone, now)
-            self.orphans.take(message, phone.ip)
+            self.orphans.take(message, Side.INSIDE, phone.ip)
         if message.method == b"INFO":
             self._take_candidates(message, Side.INSIDE, phone, now)
         if message.is_request:
@@ -224,7 +224,7 @@ class Engine:
             if message.is_request and message.method == b"INVITE":
                 self._make_sure_of_ports(message, session, phone)
             self.calls.take(message, Side.OUTSIDE, (phone,), datagram.source.ip, described, now)
-            self.orphans.take(message, phone.ip)
+            self.orphans.take(message, Side.OUTSIDE, phone.ip)
             if message.method == b"INFO":
                 self._take_candidates(message, Side.OUTSIDE, phone, now)
         elif not message.is_request:

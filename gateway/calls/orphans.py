@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from gateway.calls.bindings import Binding, Hold, Holder, HolderKind
 from gateway.calls.call import CallId
+from gateway.calls.dialog import Side
 from gateway.calls.ledger import Ledger
 from gateway.sip.message import Message
 from rules.model import Endpoint, Forward, Traffic
@@ -27,6 +28,7 @@ class Orphans:
         self._ledger = ledger
         self._idle = idle
         self._heard: dict[Holder, tuple[int, float]] = {}
+        self._hanging_up: set[Holder] = set()
         self.touched: set[Holder] = set()
 
     def __iter__(self) -> Iterator[Holder]:
@@ -66,12 +68,22 @@ class Orphans:
         """Whether a message for an inside host is of one of these calls: only its parties know the Call-ID."""
         return bool(self._heard) and CallId(message.call_id, host).holder in self._heard
 
-    def take(self, message: Message, host: str) -> None:
-        """A message that was let through; the final response to a BYE ends the call, unless that comes again."""
-        if message.is_request or message.method != b"BYE" or not self.knows(message, host):
+    def take(self, message: Message, sender: Side, host: str) -> None:
+        """A message that was let through; a BYE ends the call with its final response, unless that comes again.
+
+        Only what the phone shows to believe counts: its own BYE, answered, and its consent to that of another.
+        """
+        if message.method != b"BYE" or not self.knows(message, host):
             return
-        if message.status >= 200 and message.status not in _CHALLENGES:
-            self._end(CallId(message.call_id, host).holder)
+        holder = CallId(message.call_id, host).holder
+        if message.is_request:
+            if sender is Side.INSIDE:
+                self._hanging_up.add(holder)
+        elif sender is Side.INSIDE:
+            if 200 <= message.status < 300:
+                self._end(holder)
+        elif message.status >= 200 and message.status not in _CHALLENGES and holder in self._hanging_up:
+            self._end(holder)
 
     def observe(
         self, traffic: Mapping[Endpoint, Traffic], calls: Iterable[Holder], silence: float, now: float
@@ -79,6 +91,7 @@ class Orphans:
         """Let go of those that were silent for so many seconds; those that are `calls` again are no orphans."""
         for holder in self._heard.keys() & set(calls):
             del self._heard[holder]
+            self._hanging_up.discard(holder)
             self.touched.add(holder)
         for holder, (before, heard) in list(self._heard.items()):
             seen = [traffic[inside] for inside in self._ledger.of_holder(holder) if inside in traffic]
@@ -91,5 +104,6 @@ class Orphans:
 
     def _end(self, holder: Holder) -> None:
         del self._heard[holder]
+        self._hanging_up.discard(holder)
         self.touched.add(holder)
         self._ledger.release(holder)

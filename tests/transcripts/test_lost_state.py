@@ -68,6 +68,21 @@ def test_a_bye_of_a_call_that_nobody_has_ends_nothing(flow: Flow, provider: Part
     assert flow.open == OPEN
 
 
+def test_a_bye_that_the_phone_refuses_ends_nothing(flow: Flow, alice: Party, provider: Party) -> None:
+    """Who knows the Call-ID need not know the tags; then the phone knows no such call."""
+    provider.asks("BYE", "sip:alice@203.0.113.1:5060")
+    alice.answers("481 Call/Transaction Does Not Exist")
+    assert flow.open == OPEN
+
+
+def test_an_answer_to_a_bye_that_the_phone_never_sent_ends_nothing(flow: Flow, alice: Party, provider: Party) -> None:
+    alice.asks("OPTIONS")
+    provider.inbox[-1] = provider.inbox[-1].replace(b"OPTIONS", b"BYE")
+    provider.answers("200 OK")
+    assert b"CSeq: 2 BYE" in provider.sent
+    assert flow.open == OPEN
+
+
 def test_a_new_offer_makes_it_a_call_again(flow: Flow, alice: Party, provider: Party) -> None:
     alice.asks("INVITE", sdp=audio("10.0.0.11", 16384))
     provider.answers("200 OK", tag="b", sdp=audio("198.51.100.30", 40000))
