@@ -3,6 +3,7 @@
 `SIPMASQ_KILLS=200 pytest tests/lab/test_crash.py` kills more often than the usual run does.
 """
 
+import math
 import os
 import random
 import re
@@ -165,7 +166,7 @@ def test_nobody_who_talks_notices_that_the_gateway_is_killed(make_lab: LabMaker)
     talk = Audio(mine, to_far, theirs, to_home)
     sightings = Sightings(router)
     longest = 0.0
-    forgotten: set[str] = set()
+    forgotten: dict[str, float] = {}
     try:
         for kill in range(KILLS):
             short = home.another()
@@ -183,7 +184,7 @@ def test_nobody_who_talks_notices_that_the_gateway_is_killed(make_lab: LabMaker)
             ready = time.monotonic()
             longest = max(longest, ready - started)
             known = {call["label"]: call for call in gateway.ask("calls")}
-            forgotten |= up - over - known.keys()
+            forgotten = dict.fromkeys(up - over - known.keys(), time.time()) | forgotten
             assert known[live["label"]]["media"][0]["public"] == live["media"][0]["public"]
             assert forwarded_twice(router) == []
             until("the rules as they are wanted", lambda: settled(gateway))  # noqa: B023  # it is called here and now
@@ -206,7 +207,8 @@ def test_nobody_who_talks_notices_that_the_gateway_is_killed(make_lab: LabMaker)
     assert lost == [[], []]
     assert longest < 10
     assert load.successful > KILLS
-    assert forgotten <= ended.keys()
+    # those that had ended by then; an answer passes the gateway a moment before its receiver logs it
+    assert {label for label, when in forgotten.items() if ended.get(label, math.inf) > when + 0.2} == set()
     hang_up(home, far)
     until("no rule of the live call", lambda: live["label"] not in labels(router))
     until("no rule of a call that ended", lambda: not ended.keys() & labels(router))
