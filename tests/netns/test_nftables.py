@@ -334,20 +334,39 @@ def test_clean_removes_what_either_variant_left(router: Namespace) -> None:
     assert "sipmasq" not in listing(router).lower()
 
 
+UNUSED = ("nftables", "no legacy table filter or nat is in use here")
+
+
 @pytest.mark.parametrize(
-    ("used", "backend", "why"),
+    ("used", "chosen"),
     [
-        ("", "nftables", "no legacy table filter or nat is in use here"),
-        ("mangle", "nftables", "no legacy table filter or nat is in use here"),
-        ("nat", "iptables", "in use here: legacy table nat"),
+        ("", UNUSED),
+        ("filter -S", UNUSED),  # which makes the table
+        ("mangle -A FORWARD -j ACCEPT", UNUSED),
+        ("filter -P INPUT DROP", ("iptables", "in use here: legacy table filter")),
+        ("filter -N DOCKER", ("iptables", "in use here: legacy table filter")),
+        ("nat -A PREROUTING -j ACCEPT", ("iptables", "in use here: legacy table nat")),
     ],
 )
-def test_auto_takes_what_the_machine_uses(router: Namespace, used: str, backend: str, why: str) -> None:
+def test_auto_takes_what_the_machine_uses(router: Namespace, used: str, chosen: tuple[str, str]) -> None:
     if used:
-        router.run("iptables-legacy", "-t", used, "-S")
+        router.run("iptables-legacy", "-t", *used.split())
     choice = router.call(choose, "auto")
-    assert choice[:2] == (backend, why)
+    assert choice[:2] == chosen
     assert router.run("nft", "list", "ruleset") == ""
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_auto_stays_with_what_holds_rules_of_an_earlier_run(router: Namespace, name: str) -> None:
+    async def story() -> None:
+        rules = Reconciler(Netfilter(VARIANTS[name]()))
+        await rules.configure(SETUP)
+        await rules.close()
+
+    router.call(lambda: asyncio.run(story()))
+    if name == "nftables":
+        router.run("iptables-legacy", "-t", "filter", "-A", "FORWARD", "-j", "ACCEPT")
+    assert router.call(choose, "auto")[:2] == (name, "it holds rules of sipmasq here")
 
 
 def test_a_missing_queue_expression_is_named_with_what_is_done_instead(wired: Stage) -> None:
