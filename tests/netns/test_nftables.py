@@ -5,6 +5,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import pytest
@@ -223,6 +224,42 @@ def test_a_commit_is_one_batch_and_all_of_it_or_nothing(fresh: Stage, monkeypatc
             table.commit(Delta(add=(Entry(Element("sipmasq-out", RTP.inside), "a call"), unknown)))
         table.close()
         assert of_us(scene) == before
+
+    fresh.play(story)
+
+
+def test_a_call_costs_the_same_however_many_there_are(fresh: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In messages to and from the kernel, and bytes of them."""
+
+    async def story(scene: Scene) -> None:
+        calls = [
+            RTP._replace(inside=Endpoint(f"10.0.{1 + n // 200}.{n % 200 + 1}", 16384), port=20000 + n)
+            for n in range(2001)
+        ]
+        traffic: list[int] = []
+        send, receive = Netlink._sent, Netlink._receive
+
+        def sent(netlink: Netlink, packet: bytes) -> AbstractContextManager[None]:
+            traffic.append(len(packet))
+            return send(netlink, packet)
+
+        def received(netlink: Netlink) -> Iterator[tuple[int, bytes, int, int]]:
+            parts = list(receive(netlink))
+            traffic.extend(end - start for _kind, _data, start, end in parts)
+            return iter(parts)
+
+        monkeypatch.setattr(Netlink, "_sent", sent)
+        monkeypatch.setattr(Netlink, "_receive", received)
+        await scene.rules.configure(SETUP)
+        costs = []
+        for load in (10, 2000):
+            await scene.put(*calls[:load])
+            traffic.clear()
+            scene.rules.want({forward.inside: forward for forward in calls[: load + 1]})
+            await scene.rules.apply()
+            costs.append((len(traffic), sum(traffic)))
+        assert costs[0] == costs[1]
+        assert 0 < costs[0][0] < 20
 
     fresh.play(story)
 
