@@ -12,7 +12,7 @@ import pytest
 
 from rules import text
 from rules.diff import Delta, TableDelta
-from rules.errors import KernelError, NotPermittedError, UnsupportedError
+from rules.errors import KernelError, UnsupportedError
 from rules.kernel.choice import choose, every_variant
 from rules.kernel.links import LinkWatch
 from rules.kernel.netfilter import Netfilter
@@ -371,41 +371,6 @@ def test_clean_removes_what_either_variant_left(router: Namespace) -> None:
     assert "sipmasq" not in listing(router).lower()
 
 
-UNUSED = ("nftables", "no legacy table filter or nat is in use here")
-
-
-@pytest.mark.parametrize(
-    ("used", "chosen"),
-    [
-        ("", UNUSED),
-        ("filter -S", UNUSED),  # which makes the table
-        ("mangle -A FORWARD -j ACCEPT", UNUSED),
-        ("filter -P INPUT DROP", ("iptables", "in use here: legacy table filter")),
-        ("filter -N DOCKER", ("iptables", "in use here: legacy table filter")),
-        ("nat -A PREROUTING -j ACCEPT", ("iptables", "in use here: legacy table nat")),
-    ],
-)
-def test_auto_takes_what_the_machine_uses(router: Namespace, used: str, chosen: tuple[str, str]) -> None:
-    if used:
-        router.run("iptables-legacy", "-t", *used.split())
-    choice = router.call(choose, "auto")
-    assert choice[:2] == chosen
-    assert router.run("nft", "list", "ruleset") == ""
-
-
-@pytest.mark.parametrize("name", VARIANTS)
-def test_auto_stays_with_what_holds_rules_of_an_earlier_run(router: Namespace, name: str) -> None:
-    async def story() -> None:
-        rules = Reconciler(Netfilter(VARIANTS[name]()))
-        await rules.configure(SETUP)
-        await rules.close()
-
-    router.call(lambda: asyncio.run(story()))
-    if name == "nftables":
-        router.run("iptables-legacy", "-t", "filter", "-A", "FORWARD", "-j", "ACCEPT")
-    assert router.call(choose, "auto")[:2] == (name, "it holds rules of sipmasq here")
-
-
 def test_a_missing_queue_expression_is_named_with_what_is_done_instead(wired: Stage) -> None:
     async def story(scene: Scene) -> None:
         topology = await LinkWatch().snapshot(["lan0"], "wan0")
@@ -426,13 +391,3 @@ def test_a_missing_queue_expression_is_named_with_what_is_done_instead(wired: St
             assert said["interception"].startswith("this kernel's nftables has no `queue` expression: ")
 
     wired.play(story)
-
-
-def test_without_rights_it_says_so(router: Namespace) -> None:
-    def story() -> None:
-        os.setgid(65534)
-        os.setuid(65534)
-        with pytest.raises(NotPermittedError, match="run as root"):
-            choose("auto")
-
-    router.call(story)
