@@ -6,8 +6,10 @@ from typing import Literal, NamedTuple
 from pyroute2.netlink.nfnetlink import NFNL_SUBSYS_NFTABLES
 
 from rules.kernel.netlink import Netlink, refusal
+from rules.kernel.nftables.table import Table
 from rules.kernel.nftables.trial import TRIED_AT, trial
 from rules.kernel.nftables.variant import Nftables
+from rules.kernel.table_watch import Use, use
 from rules.kernel.tables_in_use import tables_in_use
 from rules.kernel.variant import Variant
 from rules.kernel.xtables import Xtables
@@ -37,14 +39,22 @@ class Choice(NamedTuple):
 
 
 def choose(wanted: Backend) -> Choice:
-    """What the operator wants, or with `auto` what the machine uses; looks and changes nothing."""
+    """What the operator wants, or with `auto` what the machine uses; changes no rule.
+
+    What it has left here itself decides first: calls go on in what holds them.
+    """
     missing = _missing()
     if wanted != "auto":
         return Choice(wanted, "rules.backend says so", missing)
-    in_use = [name for name in tables_in_use() if name in _TELLING]
+    lacking = [name for name in missing if name in NEEDED]
+    if not lacking and _is_ours_in_nftables():
+        return Choice("nftables", "it holds rules of sipmasq here", missing)
+    uses = {name: use(name) for name in tables_in_use() if name in _TELLING}
+    if Use.OURS in uses.values():
+        return Choice("iptables", "it holds rules of sipmasq here", missing)
+    in_use = sorted(name for name, by in uses.items() if by is Use.OTHERS)
     if in_use:
-        return Choice("iptables", f"in use here: legacy table {' and '.join(sorted(in_use))}", missing)
-    lacking = [name for name in missing if name not in INTERCEPTING]
+        return Choice("iptables", f"in use here: legacy table {' and '.join(in_use)}", missing)
     if lacking:
         return Choice("iptables", f"nftables lacks {', '.join(lacking)} here", missing)
     return Choice("nftables", "no legacy table filter or nat is in use here", missing)
@@ -59,6 +69,15 @@ def every_variant() -> tuple[Variant, ...]:
     """Each that may have left something here; between them all that is ours, each part once."""
     lacking = set(NEEDED) & set(_missing())
     return (Xtables(),) if lacking else (Xtables(), Nftables(queue=True))
+
+
+def _is_ours_in_nftables() -> bool:
+    table = Table()
+    try:
+        actual = table.read()
+        return bool(actual.chains or actual.sets)
+    finally:
+        table.close()
 
 
 def _missing() -> tuple[str, ...]:

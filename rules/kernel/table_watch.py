@@ -12,10 +12,12 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator
+from enum import Enum, auto
 from typing import NamedTuple
 
 from rules import owner
 from rules.errors import KernelError, NotPermittedError
+from rules.plan import JUMPS
 from rules.ruleset import TableName
 
 # <linux/netfilter_ipv4/ip_tables.h>
@@ -27,7 +29,11 @@ _NEXT_AT = 90  # which stands here in struct ipt_entry,
 _COUNTERS = slice(96, 112)  # and its counters here
 _ZERO = bytes(16)
 _HOOKS = 5
+_VERDICT = struct.Struct("=i")
+_VERDICT_AT = 112 + 32  # behind struct ipt_entry and struct xt_entry_target
+_ACCEPT = -2  # -NF_ACCEPT - 1
 _MARK = f"{owner.NAME} ".encode()
+_CHAINS = tuple(jump.rule.target.encode() + b"\0" for jump in JUMPS)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -68,6 +74,20 @@ class TableWatch:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+
+class Use(Enum):
+    """Whose rules a table holds; a policy to drop is of others."""
+
+    NONE = auto()
+    OURS = auto()
+    OTHERS = auto()
+
+
+def use(name: TableName) -> Use:
+    """Of a table that exists, for to look at another one creates it; KernelError if it cannot be read."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as opened, _said(name):
+        return _Table(opened, name).use()
 
 
 class _Content(NamedTuple):
@@ -112,6 +132,17 @@ class _Table:
         if known is not None or self._frame not in (None, frame):
             self.changes += 1
         self._content, self._frame = content, frame
+
+    def use(self) -> Use:
+        entries = None
+        while entries is None:  # changed between the two questions
+            _name, hooks, *places, count, size = _INFO.unpack(self._read_info())
+            entries = self._read_entries(size)
+        if any(chain in entries for chain in _CHAINS):
+            return Use.OURS
+        policies = [at for hook, at in enumerate(places[_HOOKS:]) if hooks & 1 << hook]
+        drops = any(_VERDICT.unpack_from(entries, at + _VERDICT_AT)[0] != _ACCEPT for at in policies)
+        return Use.OTHERS if drops or count > len(policies) + 1 else Use.NONE  # one ends the table
 
     def take(self, *, of_jumps: bool) -> None:
         """Take the table as it is now for known."""

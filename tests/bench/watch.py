@@ -9,10 +9,12 @@ from rules.kernel.netfilter import Netfilter
 from rules.model import Endpoint, Forward, Purpose, Setup
 from rules.reconcile import Reconciler
 from tests.bench.measure import Figure, Stopwatch
+from tests.netns.stage import VARIANTS
 from tests.support.netns import Namespace, hosts
 
-_LOADS = (0, 1000, 3000)
-_LOOKS, _READS, _REPAIRS = 30, 10, 5
+_LOADS = (0, 1000, 10000)
+_LOOKS, _READS, _REPAIRS = 30, 5, 3
+_FLUSH = {"iptables": ("iptables-legacy", "-t", "nat", "-F"), "nftables": ("nft", "flush", "table", "ip", "sipmasq")}
 _SETUP = Setup(
     inside=("lan0",), outside="wan0", networks=("10.0.0.0/16",), address="203.0.113.1", sip_ports=(5060,),
     any_port=True, media_ports=(20000, 29999), queue=5060, on_failure="pass", masquerade=True,
@@ -29,22 +31,24 @@ class _Costs(NamedTuple):
 
 def measure() -> Iterator[Figure]:
     """The look of each second, the comparison after it found something, and the repair."""
-    with hosts("router") as (router,):
-        seen = {load: router.call(_on_router, router, load) for load in _LOADS}
-    for load, costs in seen.items():
-        yield Figure(f"CPU of a look, {load} forwards", costs.looks, "ms")
-    for load, costs in seen.items():
-        yield Figure(f"CPU of reading back and comparing, {load} forwards", costs.reads, "ms")
-    for load, costs in seen.items():
-        yield Figure(f"repair after a flush, {load} forwards", costs.repairs, "ms")
+    seen: dict[str, _Costs] = {}
+    for variant in VARIANTS:
+        with hosts("router") as (router,):
+            seen |= {f"{load} forwards, {variant}": router.call(_on_router, router, variant, load) for load in _LOADS}
+    for of, costs in seen.items():
+        yield Figure(f"CPU of a look, {of}", costs.looks, "ms")
+    for of, costs in seen.items():
+        yield Figure(f"CPU of reading back and comparing, {of}", costs.reads, "ms")
+    for of, costs in seen.items():
+        yield Figure(f"repair after a flush, {of}", costs.repairs, "ms")
 
 
-def _on_router(router: Namespace, load: int) -> _Costs:
-    return asyncio.run(_measure(router, load))
+def _on_router(router: Namespace, variant: str, load: int) -> _Costs:
+    return asyncio.run(_measure(router, variant, load))
 
 
-async def _measure(router: Namespace, load: int) -> _Costs:
-    rules = Reconciler(Netfilter())
+async def _measure(router: Namespace, variant: str, load: int) -> _Costs:
+    rules = Reconciler(Netfilter(VARIANTS[variant]()))
     costs = _Costs([], [], [])
     try:
         await rules.configure(_SETUP)
@@ -60,7 +64,7 @@ async def _measure(router: Namespace, load: int) -> _Costs:
                 assert not await rules.verify()
             costs.reads.append(cpu.seconds * 1000)
         for _ in range(_REPAIRS):
-            router.run("iptables-legacy", "-t", "nat", "-F")
+            router.run(*_FLUSH[variant])
             with Stopwatch() as watch:
                 await rules.configure(_SETUP)
             costs.repairs.append(watch.seconds * 1000)

@@ -30,6 +30,13 @@ def programs() -> None:
         pytest.skip(f"needs the Debian packages {' '.join(missing)}: run 'sudo make setup-lab'")
 
 
+@pytest.fixture(params=["iptables", "nftables"])
+def each_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A story with the rules in both, one after the other; which one it is."""
+    monkeypatch.setattr(labs.Lab, "backend", request.param)
+    return str(request.param)
+
+
 @pytest.fixture
 def make_lab(tmp_path: Path) -> Iterator[LabMaker]:
     """`make_lab(phones=2, far=1)`; taken down when the test ends."""

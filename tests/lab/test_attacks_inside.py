@@ -97,6 +97,7 @@ def test_a_form_with_a_message_in_the_middle_opens_nothing(lab: Lab, browser: Ag
     assert opened(gateway) == set()
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_nothing_from_outside_reaches_the_other_host(lab: Lab, browser: Agent, site: Agent) -> None:
     gateway = lab.gateway({"sip.callers": "any"})
     victim = lab.agent(lab.net.phones[1], lab.net.phone_address(1))

@@ -86,6 +86,7 @@ def test_no_request_from_outside_goes_on_to_outside(lab: Lab, home: Agent, attac
     assert {message.destination.ip for message in seen} == {ROUTER_OUTSIDE}
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_a_register_from_outside_reaches_nobody_and_changes_nothing(lab: Lab, home: Agent, attacker: Agent) -> None:
     gateway = lab.gateway()
     register(lab, home)

@@ -9,16 +9,10 @@ from tests.lab.topology import PROVIDER, ROUTER_OUTSIDE
 from tests.support.capture import Capture, Datagram
 from tests.support.until import until_none
 
-pytestmark = [pytest.mark.root, pytest.mark.lab]
+pytestmark = [pytest.mark.root, pytest.mark.lab, pytest.mark.usefixtures("each_backend")]
 
 BYE_ANSWERED = 1.0
 """Seconds from the final response within which nothing of a call may be left."""
-
-
-@pytest.fixture(params=["iptables", "nftables"], autouse=True)
-def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each story with the rules in both."""
-    monkeypatch.setattr(Lab, "backend", request.param)
 
 
 @pytest.mark.parametrize("auth", [False, True])
@@ -36,7 +30,7 @@ def test_a_call_in(lab: Lab) -> None:
     assert lab.net.leaks() == 0
 
 
-@pytest.mark.parametrize("backend", ["iptables"], indirect=True)
+@pytest.mark.parametrize("each_backend", ["iptables"], indirect=True)
 def test_calls_go_through_a_router_that_drops_what_it_forwards(lab: Lab) -> None:
     lab.net.router.run("iptables-legacy", "-w", "-P", "FORWARD", "DROP")
     lab.gateway()

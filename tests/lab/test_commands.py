@@ -87,6 +87,19 @@ def test_check_says_what_stands_in_the_way(lab: Lab) -> None:
     assert "calls cannot work here" in missing.stdout
 
 
+def test_check_says_what_would_keep_the_rules_and_why(lab: Lab) -> None:
+    gateway = lab.gateway()
+    for backend, said in (
+        ("iptables", "iptables: rules.backend says so"),
+        ("nftables", "nftables: rules.backend says so"),
+        ("auto", "iptables: it holds rules of sipmasq here"),
+    ):
+        gateway.configure({"rules.backend": backend})
+        page = gateway.run("check", "--inside", "lan0", "--outside", "wan0", "--json").stdout
+        [found] = [finding for finding in json.loads(page) if finding["subject"] == "rules.backend"]
+        assert (found["severity"], found["what"]) == ("ok", said)
+
+
 def test_clean_says_what_it_took_away_and_that_it_comes_again(lab: Lab) -> None:
     gateway = lab.gateway()
     page = gateway.cli("clean")

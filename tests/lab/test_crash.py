@@ -218,6 +218,7 @@ def test_nobody_who_talks_notices_that_the_gateway_is_killed(make_lab: LabMaker)
     assert {row["purpose"] for row in gateway.ask("bindings")} <= {"sip"}
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_a_gateway_that_is_stopped_keeps_the_calls_if_it_is_to(make_lab: LabMaker) -> None:
     """So it is brought up to date without a pause in what is heard."""
     lab = make_lab()
@@ -247,6 +248,7 @@ def test_a_gateway_that_is_stopped_keeps_the_calls_if_it_is_to(make_lab: LabMake
     assert [row["purpose"] for row in third.ask("bindings")] == ["sip"]
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_a_call_goes_on_when_the_state_is_lost(make_lab: LabMaker) -> None:
     lab = make_lab()
     router = lab.net.router

@@ -100,6 +100,7 @@ def test_who_is_known_by_name_alone_may_answer_the_phone(parties: Parties) -> No
     assert (rtp["packets_in"], rtp["packets_out"]) == (2, 2)
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_only_who_is_signalled_gets_in(parties: Parties) -> None:
     parties.lab.gateway()
     public = parties.connect()
@@ -108,6 +109,7 @@ def test_only_who_is_signalled_gets_in(parties: Parties) -> None:
     assert parties.heard_from(2) == {parties.mouth.address}
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_everybody_gets_in_where_the_operator_wants_it(parties: Parties) -> None:
     parties.lab.gateway({"media.source": "any"})
     public = parties.connect()
@@ -126,6 +128,7 @@ def test_the_signalled_address_gets_in_from_any_port(parties: Parties) -> None:
     assert parties.heard_from(3) == {other.address}
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_nobody_gets_in_before_the_far_side_has_said_from_where(parties: Parties) -> None:
     parties.lab.gateway()
     parties.home.invite(parties.far.address, media=parties.ear.address)
@@ -140,6 +143,7 @@ def test_nobody_gets_in_before_the_far_side_has_said_from_where(parties: Parties
     assert parties.heard_from(2) == {parties.mouth.address}
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_audio_that_overtakes_its_rules_pins_nothing(parties: Parties) -> None:
     """It arrives at the public port when nobody has it yet, and goes on arriving from the same flow."""
     parties.lab.gateway()
@@ -214,6 +218,7 @@ def test_each_branch_of_a_fork_adds_its_own_source(parties: Parties) -> None:
     assert parties.heard_from(1) == {parties.mouth.address}
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_after_the_call_nobody_gets_in(parties: Parties) -> None:
     """The far side goes on sending, so that its flow in the kernel would never end by itself."""
     parties.lab.gateway()
@@ -229,6 +234,7 @@ def test_after_the_call_nobody_gets_in(parties: Parties) -> None:
     assert not conntrack(parties.lab.net.router, "-p", "udp", "--dport", str(public.port))
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_the_next_call_between_the_same_ports_does_not_ride_on_the_flow_of_the_last_one(parties: Parties) -> None:
     """It follows at once, and has a public port of its own."""
     parties.lab.gateway()
@@ -242,6 +248,7 @@ def test_the_next_call_between_the_same_ports_does_not_ride_on_the_flow_of_the_l
         hang_up(parties.home, parties.far)
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_a_port_that_another_phone_gets_at_once_carries_only_its_audio(make_lab: LabMaker) -> None:
     """One pair of ports for all; the far side speaks on, from the same port to the same port."""
     lab = make_lab(phones=2, far=1)

@@ -112,6 +112,42 @@ def test_a_call_and_its_rules_survive_whatever_others_do(
     converse(calls[0].phone, calls[1].phone)
 
 
+_ENTRY = r"10\.0\.0\.\d+ \. \d+ \. [\d.]+"
+IN_NFT = {
+    "all flushed": "flush ruleset",
+    "our table deleted": "delete table ip sipmasq",
+    "an entry in the place of another": "delete element ip sipmasq sipmasq-in {{ {entry} }};"
+    " add element ip sipmasq sipmasq-in {{ 10.0.0.99 . 9 . 192.0.2.1 }}",
+}
+
+
+@pytest.mark.parametrize("each_backend", ["nftables"], indirect=True)
+@pytest.mark.usefixtures("each_backend")
+def test_so_they_do_in_nftables(lab: Lab, talking: tuple[Gateway, tuple[Call, Call]]) -> None:
+    """Whatever is changed there, one entry in the place of another as well, shows in its generation."""
+    gateway, calls = talking
+    router = lab.net.router
+
+    def table() -> list[str]:
+        listed = router.run("nft", "--stateless", "list", "table", "ip", "sipmasq")
+        return sorted(line.strip(" \t,{}") for line in listed.replace("elements = ", "\n").splitlines())
+
+    whole = table()
+    for doing, commands in IN_NFT.items():
+        entry = re.search(_ENTRY, router.run("nft", "list", "set", "ip", "sipmasq", "sipmasq-in"))
+        assert entry
+        seen = len(gateway.log)
+        router.run("nft", commands.format(entry=entry[0]))
+        begun = time.monotonic()
+        gateway.wait_log("not as they should be, mending them: ", after=seen, timeout=PATIENCE)
+        until(
+            f"whole again after {doing}",
+            lambda: gateway.ask("differences") == [] and table() == whole,
+            timeout=begun + PATIENCE - time.monotonic(),
+        )
+        hear(*calls)
+
+
 def test_two_that_both_want_to_be_first_do_not_fight_each_second(
     lab: Lab, talking: tuple[Gateway, tuple[Call, Call]]
 ) -> None:

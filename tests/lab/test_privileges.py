@@ -74,6 +74,7 @@ def do_everything(lab: Lab, gateway: Gateway) -> None:
     assert agent.wait("SIP/2.0 503").headers("Retry-After")
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_every_thread_keeps_two_capabilities_and_works_with_them(lab: Lab) -> None:
     found = router_state(lab.net.router)
     gateway = lab.gateway()
@@ -86,6 +87,7 @@ def test_every_thread_keeps_two_capabilities_and_works_with_them(lab: Lab) -> No
     assert lab.net.leaks() == 0
 
 
+@pytest.mark.usefixtures("each_backend")
 def test_a_user_who_has_the_two_can_run_it(open_lab: Lab) -> None:
     lab, found = open_lab, router_state(open_lab.net.router)
     two = "+net_admin,+net_raw"

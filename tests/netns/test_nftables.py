@@ -5,13 +5,14 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import pytest
 
 from rules import text
 from rules.diff import Delta, TableDelta
-from rules.errors import KernelError, NotPermittedError, UnsupportedError
+from rules.errors import KernelError, UnsupportedError
 from rules.kernel.choice import choose, every_variant
 from rules.kernel.links import LinkWatch
 from rules.kernel.netfilter import Netfilter
@@ -227,6 +228,42 @@ def test_a_commit_is_one_batch_and_all_of_it_or_nothing(fresh: Stage, monkeypatc
     fresh.play(story)
 
 
+def test_a_call_costs_the_same_however_many_there_are(fresh: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In messages to and from the kernel, and bytes of them."""
+
+    async def story(scene: Scene) -> None:
+        calls = [
+            RTP._replace(inside=Endpoint(f"10.0.{1 + n // 200}.{n % 200 + 1}", 16384), port=20000 + n)
+            for n in range(2001)
+        ]
+        traffic: list[int] = []
+        send, receive = Netlink._sent, Netlink._receive
+
+        def sent(netlink: Netlink, packet: bytes) -> AbstractContextManager[None]:
+            traffic.append(len(packet))
+            return send(netlink, packet)
+
+        def received(netlink: Netlink) -> Iterator[tuple[int, bytes, int, int]]:
+            parts = list(receive(netlink))
+            traffic.extend(end - start for _kind, _data, start, end in parts)
+            return iter(parts)
+
+        monkeypatch.setattr(Netlink, "_sent", sent)
+        monkeypatch.setattr(Netlink, "_receive", received)
+        await scene.rules.configure(SETUP)
+        costs = []
+        for load in (10, 2000):
+            await scene.put(*calls[:load])
+            traffic.clear()
+            scene.rules.want({forward.inside: forward for forward in calls[: load + 1]})
+            await scene.rules.apply()
+            costs.append((len(traffic), sum(traffic)))
+        assert costs[0] == costs[1]
+        assert 0 < costs[0][0] < 20
+
+    fresh.play(story)
+
+
 def test_entries_that_are_there_or_gone_already_are_no_error_and_take_the_new_comment(fresh: Stage) -> None:
     async def story(scene: Scene) -> None:
         await scene.rules.configure(SETUP)
@@ -334,22 +371,6 @@ def test_clean_removes_what_either_variant_left(router: Namespace) -> None:
     assert "sipmasq" not in listing(router).lower()
 
 
-@pytest.mark.parametrize(
-    ("used", "backend", "why"),
-    [
-        ("", "nftables", "no legacy table filter or nat is in use here"),
-        ("mangle", "nftables", "no legacy table filter or nat is in use here"),
-        ("nat", "iptables", "in use here: legacy table nat"),
-    ],
-)
-def test_auto_takes_what_the_machine_uses(router: Namespace, used: str, backend: str, why: str) -> None:
-    if used:
-        router.run("iptables-legacy", "-t", used, "-S")
-    choice = router.call(choose, "auto")
-    assert choice[:2] == (backend, why)
-    assert router.run("nft", "list", "ruleset") == ""
-
-
 def test_a_missing_queue_expression_is_named_with_what_is_done_instead(wired: Stage) -> None:
     async def story(scene: Scene) -> None:
         topology = await LinkWatch().snapshot(["lan0"], "wan0")
@@ -370,13 +391,3 @@ def test_a_missing_queue_expression_is_named_with_what_is_done_instead(wired: St
             assert said["interception"].startswith("this kernel's nftables has no `queue` expression: ")
 
     wired.play(story)
-
-
-def test_without_rights_it_says_so(router: Namespace) -> None:
-    def story() -> None:
-        os.setgid(65534)
-        os.setuid(65534)
-        with pytest.raises(NotPermittedError, match="run as root"):
-            choose("auto")
-
-    router.call(story)

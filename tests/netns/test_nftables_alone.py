@@ -110,8 +110,9 @@ def test_all_of_it_stands_in_the_table_and_is_read_as_planned(router: Namespace)
     assert router.run("ipset", "list", "-name") == ""
 
 
-def test_rates_and_bans_are_listed_as_the_plan_says(router: Namespace) -> None:
-    setup, forwards = CASES["two-inside-interfaces"]
+@pytest.mark.parametrize("name", CASES)
+def test_the_table_is_listed_as_the_plan_says(router: Namespace, name: str) -> None:
+    setup, forwards = CASES[name]
 
     def story() -> None:
         variant = Nftables(queue=True)
@@ -120,7 +121,7 @@ def test_rates_and_bans_are_listed_as_the_plan_says(router: Namespace) -> None:
 
     router.call(story)
     table = in_order(router.run("nft", "--stateless", "list", "table", "ip", "sipmasq"))
-    golden = GOLDEN.parent / "nftables" / "interception.txt"
+    golden = GOLDEN.parent / "nftables-alone" / f"{name}.txt"
     if "WRITE_GOLDEN" in os.environ:
         golden.write_text(table)
     assert table == golden.read_text()
