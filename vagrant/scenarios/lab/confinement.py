@@ -8,12 +8,13 @@ from lab.machines import ScenarioError
 _PROBE = Path(__file__).with_name("probe.py")
 _RUN = """
 set -e
+touch /tmp/probe-was-here
 unit=$(systemctl show --property FragmentPath --value sipmasq)
 cat >/usr/local/lib/sipmasq-probe
 shut=/run/systemd/system/sipmasq-probe-shut.service open=/run/systemd/system/sipmasq-probe-open.service
 # the unit itself, with another program and directories of its own
-sed -e '/^Type=\\|^Exec\\|^Restart\\|^Watchdog\\|^Description\\|^#/d' -e 's/Directory=sipmasq/Directory=sipmasq-probe/' \
-    "$unit" >$shut
+sed -e '/^Type=\\|^Exec\\|^Restart\\|^Watchdog\\|^Description\\|^#/d' \
+    -e 's/Directory=sipmasq/Directory=sipmasq-probe/' "$unit" >$shut
 sed -i 's,^\\[Service\\],&\\nType=oneshot\\nExecStart=python3 /usr/local/lib/sipmasq-probe,' $shut
 printf '[Service]\\nType=oneshot\\nExecStart=python3 /usr/local/lib/sipmasq-probe\\n' >$open
 systemctl daemon-reload
@@ -23,7 +24,7 @@ for each in shut open; do
     journalctl --no-pager --output cat _SYSTEMD_UNIT=sipmasq-probe-$each.service \
         | sed -n "s/^probe: /$each /p" | sort -u
 done
-rm -rf $shut $open /usr/local/lib/sipmasq-probe /run/sipmasq-probe /var/lib/sipmasq-probe
+rm -rf /tmp/probe-was-here $shut $open /usr/local/lib/sipmasq-probe /run/sipmasq-probe /var/lib/sipmasq-probe
 systemctl daemon-reload
 systemctl reset-failed 'sipmasq-probe-*' 2>/dev/null || true
 """
@@ -39,5 +40,7 @@ def confinement(house: House) -> str:
     allowed = sorted(name for name in wanted if found.get(("shut", name)) != "refused")
     powerless = sorted(name for name in wanted if found.get(("open", name)) != "done")
     if allowed or powerless:
-        raise ScenarioError(f"not refused: {' '.join(allowed) or '-'}; not possible without: {' '.join(powerless) or '-'}")
+        raise ScenarioError(
+            f"not refused: {' '.join(allowed) or '-'}; not possible without: {' '.join(powerless) or '-'}"
+        )
     return f"{len(wanted)} refused with, done without: {', '.join(sorted(wanted))}"

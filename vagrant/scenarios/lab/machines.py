@@ -26,7 +26,9 @@ class Machine:
             input=stdin or "", capture_output=True, text=True, timeout=timeout, check=False,
         )  # fmt: skip
         if check and done.returncode != 0:
-            raise ScenarioError(f"{self.name}: '{command}' exits {done.returncode}: {(done.stdout + done.stderr).strip()}")
+            raise ScenarioError(
+                f"{self.name}: '{command}' exits {done.returncode}: {(done.stdout + done.stderr).strip()}"
+            )
         return done.stdout
 
     def connect(self, port: int) -> subprocess.Popen[bytes]:

@@ -33,9 +33,9 @@ class Phone:
     def command(self, name: str, parameters: str = "") -> None:
         """Give one of baresip's long commands."""
         text = json.dumps({"command": name, "params": parameters, "token": "t"}).encode()
-        assert self._control.stdin
-        self._control.stdin.write(b"%d:%s," % (len(text), text))
-        self._control.stdin.flush()
+        if self._control.stdin is not None:
+            self._control.stdin.write(b"%d:%s," % (len(text), text))
+            self._control.stdin.flush()
 
     def register(self) -> None:
         """Bring the account up and wait until the registrar has accepted it."""
@@ -72,8 +72,7 @@ class Phone:
 
     def _read(self) -> None:
         stream = self._control.stdout
-        assert stream
-        while True:
+        while stream is not None:
             digits = b""
             while (byte := stream.read(1)) not in (b":", b""):
                 digits += byte

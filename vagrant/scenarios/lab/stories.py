@@ -7,6 +7,7 @@ from typing import NamedTuple
 from lab.confinement import confinement
 from lab.house import House
 from lab.machines import ScenarioError, until
+from lab.phones import Phone
 
 _OLD, _NEW = "203.0.113.254/24", "203.0.113.253/24"
 
@@ -113,7 +114,7 @@ def address_changed(house: House) -> str:
         heard = house.hear(house.bob)
         house.alice.command("hangup")
         seen = len(house.alice.events)
-        took = until("alice registered anew", lambda: any(e.type == "REGISTER_OK" for e in house.alice.events[seen:]), 75)
+        took = until("alice registers anew", lambda: _has_registered(house.alice, seen), 75)
         house.bob.command("hangup")
         time.sleep(1)
         house.connect(house.bob, house.alice)
@@ -127,6 +128,10 @@ def address_changed(house: House) -> str:
         for phone in (house.alice, house.carol):
             phone.register()
     return f"bob {heard}; registered after {took:.0f} s, then called: both heard; {gone}"
+
+
+def _has_registered(phone: Phone, seen: int) -> bool:
+    return any(event.type == "REGISTER_OK" for event in phone.events[seen:])
 
 
 _UPGRADE = """
@@ -188,7 +193,7 @@ STORIES = (
     Story("hold and resume", "resumed, both hear each other again", hold),
     Story("transfer", "bob and carol hear each other", transfer),
     Story("cancel", "it rings, then nothing is left", cancel),
-    Story("daemon killed in a call", "they go on talking; systemd starts another, which knows the call", daemon_killed),
+    Story("daemon killed in a call", "they go on talking; its successor knows the call", daemon_killed),
     Story("firewall reload in a call", "they go on talking; the rules are whole", firewall_reloaded),
     Story("address changed in a call", "bob still hears alice; she can be called within 75 s", address_changed),
     Story("package upgraded in a call", "they go on talking; the new daemon knows the call", upgraded),
