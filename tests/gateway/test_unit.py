@@ -59,3 +59,8 @@ def test_the_unit_runs_the_program_and_feeds_its_watchdog() -> None:
         "StateDirectory=sipmasq",
     ):
         assert line in lines
+
+
+def test_the_unit_starts_where_no_iptables_program_has_run_since_boot() -> None:
+    """A path that must be there fails the unit before its first program, which would have made the lock."""
+    assert "ReadWritePaths=-/run/xtables.lock" in UNIT.read_text().splitlines()
